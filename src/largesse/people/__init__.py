@@ -1,5 +1,6 @@
-"""Fans, creators and staff: who holds an account, who may sign in, and as what.
+"""Who is who: holders, logins, roles and names.
 
-Owns the tables `people_*`. It must not know what a person bought, gave or earned.
-Invariant: every person is one holder, whose random id is the same in every table and never changes.
+Owns the people of the product and how they prove who they are. Must not know coins, prices or
+pages. Invariant: every account of the ledger that belongs to a person belongs to a Holder here,
+and nobody acts without one.
 """
