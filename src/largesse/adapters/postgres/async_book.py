@@ -1,0 +1,93 @@
+"""The book on psycopg's async connections: the live path and replays.
+
+Owns the asynchronous executor and its transactions. Must not import Django, and must not decide
+anything: `statements` does. Invariant: a posting that returned is committed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import TypeVar
+
+import psycopg
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
+
+from largesse.adapters.postgres import statements
+from largesse.adapters.postgres.statements import Steps
+from largesse.ledger.gifts import GiftPosting, GiftResult
+from largesse.ledger.journals import Journal
+from largesse.ledger.ports import Posted, WalletState
+from largesse.money.errors import TransientError
+from largesse.money.ids import HolderId
+
+T = TypeVar("T")
+Connection = psycopg.AsyncConnection[tuple[object, ...]]
+Pool = AsyncConnectionPool[Connection]
+
+
+def open_pool(url: str, *, size: int = 4) -> Pool:
+    """Make a pool of autocommit connections; the caller opens and closes it.
+
+    Custom plans only: a generic plan for the batch functions cost 3.5 times.
+    """
+    return AsyncConnectionPool(
+        url,
+        min_size=1,
+        max_size=size,
+        open=False,
+        timeout=5,
+        kwargs={"autocommit": True, "options": "-c plan_cache_mode=force_custom_plan"},
+        check=AsyncConnectionPool.check_connection,
+    )
+
+
+async def run(connection: Connection, steps: Steps[T]) -> T:
+    """Run a conversation on a connection, in whatever transaction it is."""
+    try:
+        query = next(steps)
+        while True:
+            cursor = await connection.execute(query.sql, query.params, prepare=True)
+            rows = await cursor.fetchall() if cursor.description else []
+            query = steps.send(rows)
+    except StopIteration as done:
+        result: T = done.value
+        return result
+
+
+class AsyncBook:
+    """Posts on pooled connections; each call is one committed transaction."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[Connection]:
+        """Lend a connection; database refusals come out as domain errors."""
+        try:
+            async with self._pool.connection() as connection:
+                yield connection
+        except PoolTimeout as error:
+            raise TransientError("The database cannot be reached. Try again soon.") from error
+        except psycopg.Error as error:
+            found = statements.refusal(
+                error.sqlstate, error.diag.constraint_name, str(error).split("\n", 1)[0]
+            )
+            if found is None:
+                raise
+            raise found from error
+
+    async def post_gifts(self, gifts: Sequence[GiftPosting]) -> list[GiftResult]:
+        """Post a batch of gifts in one transaction and one round trip; returns after commit."""
+        async with self.connection() as connection:
+            return await run(connection, statements.post_gifts(gifts))
+
+    async def post(self, journals: Sequence[Journal]) -> list[Posted]:
+        """Post journals in one transaction; see `ledger.ports.Book.post`."""
+        async with self.connection() as connection, connection.transaction():
+            return await run(connection, statements.post_journals(journals))
+
+    async def wallet(self, holder: HolderId) -> WalletState:
+        """Return a fan's coins as they stand."""
+        async with self.connection() as connection:
+            return await run(connection, statements.read_wallet(holder, lock=False))

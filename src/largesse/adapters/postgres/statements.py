@@ -1,0 +1,259 @@
+"""The posting store's one implementation: generators of statements, without I/O.
+
+Owns every statement that writes the ledger. Must not know which connection runs it: two thin
+executors do (`book` on Django's connection, `async_book` on psycopg's). Invariant: one posting is
+one statement and one round trip, and exactly what `ledger.journals` allowed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from largesse.ledger.accounts import Account
+from largesse.ledger.errors import InsufficientBalance, KeyReused
+from largesse.ledger.gifts import GiftPosting, GiftResult
+from largesse.ledger.journals import Journal, NewLot, Transfer
+from largesse.ledger.lots import Lot, Purse, SerialRange
+from largesse.ledger.ports import Posted, WalletState
+from largesse.money.errors import DomainError, TransientError
+from largesse.money.ids import PLATFORM, HolderId, creator_bucket, fan_bucket
+
+T = TypeVar("T")
+Row = tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """One statement with its parameters."""
+
+    sql: str
+    params: Sequence[object] = ()
+
+
+Steps = Generator[Query, list[Row], T]
+"""A conversation with the database: yields queries, is sent their rows, returns the result."""
+
+
+def _call(function: str, columns: str, kinds: str) -> str:
+    """The statement that hands arrays of the given kinds to one of our functions."""
+    arrays = ", ".join(f"%s::{kind}[]" for kind in kinds.split())
+    return f"SELECT {columns} FROM {function}({arrays})"  # noqa: S608 - constants only
+
+
+_POST_JOURNALS = _call(
+    "ledger_post_journals",
+    "ord, seq, outcome",
+    "smallint uuid text bigint timestamptz text bytea jsonb "
+    "integer text bigint boolean text bigint boolean text bigint "
+    "integer text bigint bigint bigint text text text timestamptz "
+    "integer text bigint bigint",
+)
+_POST_GIFTS = _call(
+    "ledger_post_gifts",
+    "outcome, seq, bonus, balance",
+    "smallint uuid bigint bigint bigint integer integer bigint integer bigint timestamptz",
+)
+
+
+def fingerprint(journal: Journal) -> bytes:
+    """Return the hash of what a journal books; its time and detail do not count."""
+    content = (
+        journal.event.value,
+        journal.reference,
+        [
+            (str(t.debit), str(t.credit), t.amount.minor, t.amount.asset.code)
+            for t in journal.transfers
+        ],
+        [(lot.coin_class.value, lot.coins, lot.price_minor, lot.currency) for lot in journal.lots],
+    )
+    return hashlib.sha256(repr(content).encode()).digest()
+
+
+def post_journals(journals: Sequence[Journal]) -> Steps[list[Posted]]:
+    """Post journals in order, exactly once by id; see `ledger.ports.Book.post`."""
+    if not journals:
+        return []
+    rows = yield Query(_POST_JOURNALS, _journal_columns(journals))
+    posted = []
+    for journal, (_, seq, outcome) in zip(journals, rows, strict=True):
+        if outcome == "key_reused":
+            raise KeyReused(
+                f"The key {journal.id} stands for another {journal.event.value}. Send a new key.",
+                key=str(journal.id),
+            )
+        posted.append(Posted(journal.bucket, seq, outcome == "replayed"))
+    return posted
+
+
+def _columns(rows: list[Row], width: int) -> list[list[object]]:
+    """Turn rows into `width` columns, as `unnest` wants them."""
+    return (
+        [list(column) for column in zip(*rows, strict=True)] if rows else [[] for _ in range(width)]
+    )
+
+
+def _journal_columns(journals: Sequence[Journal]) -> list[list[object]]:
+    numbered = list(enumerate(journals, start=1))
+    heads = [_head(j) for j in journals]
+    transfers = [(of, *_transfer(t)) for of, j in numbered for t in j.transfers]
+    lots = [(of, *_lot(lot)) for of, j in numbered for lot in j.lots]
+    voids = [
+        (of, v.coin_class.value, v.serials.start, v.serials.stop)
+        for of, j in numbered
+        for v in j.voids
+    ]
+    return [*_columns(heads, 8), *_columns(transfers, 9), *_columns(lots, 9), *_columns(voids, 4)]
+
+
+def _head(j: Journal) -> Row:
+    detail = json.dumps(dict(j.detail))
+    return j.bucket, j.id, j.event.value, j.holder, j.at, j.reference, fingerprint(j), detail
+
+
+def _transfer(t: Transfer) -> Row:
+    sides = (
+        part
+        for side in (t.debit, t.credit)
+        for part in (side.account.code, side.holder, side.account.below_zero)
+    )
+    return *sides, t.amount.asset.code, t.amount.minor
+
+
+def _lot(lot: NewLot) -> Row:
+    return (
+        lot.coin_class.value,
+        lot.coins,
+        lot.price_minor,
+        lot.tax_minor,
+        lot.currency,
+        lot.channel,
+        lot.reference,
+        lot.expires_at,
+    )
+
+
+def post_gifts(gifts: Sequence[GiftPosting]) -> Steps[list[GiftResult]]:
+    """Post a batch of gifts with sequential semantics; refusals are outcomes, not exceptions."""
+    if not gifts:
+        return []
+    rows = yield Query(
+        _POST_GIFTS,
+        _columns(
+            [
+                (
+                    fan_bucket(g.fan),
+                    g.id,
+                    g.fan,
+                    g.creator,
+                    g.room,
+                    g.gift,
+                    g.count,
+                    g.coins,
+                    g.policy,
+                    g.streak_seq,
+                    g.at,
+                )
+                for g in gifts
+            ],
+            11,
+        ),
+    )
+    return [
+        GiftResult(outcome, seq or 0, bonus or 0, balance) for outcome, seq, bonus, balance in rows
+    ]
+
+
+def read_wallet(holder: HolderId, *, lock: bool) -> Steps[WalletState]:
+    """Read a fan's coins; `lock` takes the lane of the bucket until the transaction ends."""
+    bucket = fan_bucket(holder)
+    if lock:
+        yield from lock_bucket(bucket)
+    rows = yield Query(
+        "SELECT paid_issued, paid_next, bonus_issued, bonus_next, debt, frozen "
+        "FROM ledger_wallet WHERE bucket = %s AND holder = %s",
+        (bucket, holder),
+    )
+    if not rows:
+        return WalletState(holder, Purse(), Purse(), 0, False)
+    paid_issued, paid_next, bonus_issued, bonus_next, debt, frozen = rows[0]
+    voids: dict[str, list[SerialRange]] = {"paid": [], "bonus": []}
+    ranges = yield Query(
+        "SELECT class, start, stop FROM ledger_void WHERE bucket = %s AND holder = %s "
+        "ORDER BY start",
+        (bucket, holder),
+    )
+    for coin_class, start, stop in ranges:
+        voids[coin_class].append(SerialRange(start, stop))
+    return WalletState(
+        holder,
+        Purse(paid_issued, paid_next, tuple(voids["paid"])),
+        Purse(bonus_issued, bonus_next, tuple(voids["bonus"])),
+        debt,
+        frozen,
+    )
+
+
+def lock_bucket(bucket: int) -> Steps[None]:
+    """Take the lane of a bucket: nobody else writes there until the transaction ends."""
+    yield Query("SELECT 1 FROM ledger_bucket WHERE bucket = %s FOR UPDATE", (bucket,))
+
+
+def read_lots(holder: HolderId) -> Steps[list[Lot]]:
+    """Read a fan's paid lots in serial order."""
+    rows = yield Query(
+        "SELECT start, stop, price_minor, tax_minor, currency, reference FROM ledger_lot "
+        "WHERE bucket = %s AND holder = %s AND class = 'paid' ORDER BY start",
+        (fan_bucket(holder), holder),
+    )
+    return [Lot(SerialRange(row[0], row[1]), *row[2:]) for row in rows]
+
+
+def read_balance(holder: HolderId, account: Account, *, lock: bool) -> Steps[int]:
+    """Read a creator's balance, or with PLATFORM an account summed over all buckets."""
+    if holder == PLATFORM:
+        rows = yield Query(
+            "SELECT coalesce(sum(balance), 0)::bigint FROM ledger_account WHERE holder = 0 "
+            "AND code = %s",
+            (account.code,),
+        )
+        return int(rows[0][0])
+    bucket = creator_bucket(holder)
+    if lock:
+        yield from lock_bucket(bucket)
+    rows = yield Query(
+        "SELECT balance FROM ledger_account WHERE bucket = %s AND holder = %s AND code = %s",
+        (bucket, holder, account.code),
+    )
+    return int(rows[0][0]) if rows else 0
+
+
+def freeze_wallet(holder: HolderId, *, frozen: bool) -> Steps[None]:
+    """Block or unblock a fan's spending from the next gift on."""
+    bucket = fan_bucket(holder)
+    yield from lock_bucket(bucket)
+    yield Query(
+        "INSERT INTO ledger_wallet (bucket, holder, frozen) VALUES (%s, %s, %s) "
+        "ON CONFLICT (bucket, holder) DO UPDATE SET frozen = excluded.frozen",
+        (bucket, holder, frozen),
+    )
+
+
+def refusal(sqlstate: str | None, constraint: str | None, message: str) -> DomainError | None:
+    """Translate a database error into a refusal; None means that it is a bug of ours.
+
+    Matched by SQLSTATE: names of constraints carry shard suffixes on a distributed database.
+    """
+    if sqlstate == "23514":
+        return InsufficientBalance(
+            "An account would fall below zero; nothing was posted.", constraint=constraint or ""
+        )
+    if sqlstate is None or sqlstate[:2] in {"08", "57"} or sqlstate in {"40001", "40P01"}:
+        return TransientError(
+            f"The database gave way ({message.strip() or 'connection lost'}). "
+            "Send the same request again; it takes effect once."
+        )
+    return None

@@ -1,0 +1,150 @@
+"""Lots: coins with serial numbers.
+
+Owns how serials are issued, spent and voided, and which lots paid for a range. Must not know where
+wallets are stored. Invariant: every serial below `issued` is spent once, void once, or still
+unspent, and the real-money costs of all ranges of a lot sum to the lot's price.
+
+Each wallet counts, per class, the coins ever issued (`issued`) and the next serial to spend
+(`next`). A lot is the range [start, stop) that one recharge or promotion issued. Revoked and
+expired serials are void ranges that the spending counter skips.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from enum import Enum
+
+from largesse.ledger.errors import BadJournal, InsufficientBalance
+from largesse.money.amounts import cumulative_part
+
+
+class CoinClass(Enum):
+    """Paid coins were bought; bonus coins were granted. Only paid coins are a liability."""
+
+    PAID = "paid"
+    BONUS = "bonus"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class SerialRange:
+    """Serials from `start` up to and excluding `stop`."""
+
+    start: int
+    stop: int
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.start <= self.stop:
+            raise BadJournal(f"[{self.start}, {self.stop}) is not a range of serials.")
+
+    def __len__(self) -> int:
+        return self.stop - self.start
+
+    def overlap(self, other: SerialRange) -> SerialRange:
+        """Return the serials that both have; an empty range when there is none."""
+        start = max(self.start, other.start)
+        return SerialRange(start, max(start, min(self.stop, other.stop)))
+
+
+@dataclass(frozen=True, slots=True)
+class Lot:
+    """Coins issued together: `price_minor` of `currency` was paid, `tax_minor` of it as tax."""
+
+    serials: SerialRange
+    price_minor: int
+    tax_minor: int
+    currency: str
+    reference: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Purse:
+    """The coins of one class in one wallet."""
+
+    issued: int = 0
+    next: int = 0
+    voids: tuple[SerialRange, ...] = field(default=())
+
+    @property
+    def balance(self) -> int:
+        """Coins that can be spent."""
+        ahead = SerialRange(self.next, self.issued)
+        return len(ahead) - sum(len(void.overlap(ahead)) for void in self.voids)
+
+    def issue(self, count: int) -> tuple[Purse, SerialRange]:
+        """Add `count` new serials at the end; returns the purse and the lot's range."""
+        if count <= 0:
+            raise BadJournal("A lot needs at least one coin.")
+        lot = SerialRange(self.issued, self.issued + count)
+        return replace(self, issued=lot.stop), lot
+
+    def take(self, count: int) -> tuple[Purse, SerialRange]:
+        """Spend the next `count` coins; the range returned spans any void serials skipped.
+
+        Raises InsufficientBalance with the exact shortfall when there are fewer.
+        """
+        if count > self.balance:
+            raise InsufficientBalance(
+                f"{count - self.balance} coins are missing.", shortfall=count - self.balance
+            )
+        start = stop = self.next
+        left = count
+        for live in self.unspent():
+            used = min(left, len(live))
+            if used == 0:
+                break
+            stop = live.start + used
+            left -= used
+        return replace(self, next=stop), SerialRange(start, stop)
+
+    def revoke(self, serials: SerialRange) -> Purse:
+        """Void unspent serials; raises BadJournal when one is spent, void or never issued."""
+        taken = any(len(void.overlap(serials)) for void in self.voids)
+        if serials.start < self.next or serials.stop > self.issued or taken:
+            raise BadJournal(f"[{serials.start}, {serials.stop}) is not wholly unspent.")
+        return replace(self, voids=tuple(sorted((*self.voids, serials))))
+
+    def unspent(self) -> Iterable[SerialRange]:
+        """Yield the ranges that can be spent, in order."""
+        position = self.next
+        for void in sorted(self.voids):
+            if void.stop <= position:
+                continue
+            if void.start > position:
+                yield SerialRange(position, void.start)
+            position = void.stop
+        if position < self.issued:
+            yield SerialRange(position, self.issued)
+
+    def newest_unspent(self, count: int) -> list[SerialRange]:
+        """Return the last `count` unspent serials as ranges, newest first (a refund's choice)."""
+        ranges: list[SerialRange] = []
+        for live in reversed(list(self.unspent())):
+            if count <= 0:
+                break
+            start = max(live.start, live.stop - count)
+            ranges.append(SerialRange(start, live.stop))
+            count -= live.stop - start
+        return ranges
+
+
+def spend_bonus_first(paid: int, bonus: int, coins: int) -> tuple[int, int]:
+    """Return (paid, bonus) coins to spend when bonus goes first; the sum is `coins`."""
+    from_bonus = min(bonus, coins)
+    return coins - from_bonus, from_bonus
+
+
+def real_cost(spent: SerialRange, lots: Sequence[Lot]) -> dict[str, int]:
+    """Return the real money behind a spent range, per currency, in minor units.
+
+    Void serials inside `spent` must have been removed by the caller. The costs of all ranges of a
+    lot sum to its price, to the minor unit.
+    """
+    cost: dict[str, int] = {}
+    for lot in lots:
+        part = spent.overlap(lot.serials)
+        if len(part):
+            first = part.start - lot.serials.start
+            minor = cumulative_part(lot.price_minor, first, first + len(part), len(lot.serials))
+            cost[lot.currency] = cost.get(lot.currency, 0) + minor
+    return cost
