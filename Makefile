@@ -1,13 +1,13 @@
 # Largesse: every target makes what it needs. Only Python 3.11 (or newer) and make are required.
 #
-#   make demo    the whole product with a seeded world and live traffic (http://127.0.0.1:8000)
-#   make test    all tests, on a PostgreSQL that the tests start themselves
-#   make check   style, types, layers and house rules
-#   make bench   how many gifts a second this machine posts
-#   make screens new screenshots for docs/screens
-#   make format  what of the style a machine can mend
-#   make lock    resolves requirements*.in into requirements*.txt with hashes (UPGRADE=--upgrade for newer)
-#   make venv    only the virtual environment, with everything that developers use
+#   make demo     the whole product with a seeded world and live traffic (http://127.0.0.1:8000)
+#   make test     all tests, on a PostgreSQL that the tests start themselves
+#   make check    style, types, layers and house rules
+#   make bench    how many gifts a second this machine posts
+#   make screens  new screenshots for docs/screens
+#   make format   what of the style a machine can mend
+#   make lock     locks requirements*.in with hashes (UPGRADE=--upgrade takes newer releases)
+#   make venv     only the virtual environment, with everything that developers use
 
 PYTHON ?= python3
 VENV := .venv
