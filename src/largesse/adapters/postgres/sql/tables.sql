@@ -129,15 +129,15 @@ CREATE TABLE ledger_gift (
     UNIQUE (bucket, id)
 );
 
--- How far a creators' bucket (`bucket`) has rolled up the gifts of a fans' bucket (`source`).
+-- How far a creators' bucket has rolled up: seen[i] is the last sequence of fans' bucket i - 1 whose
+-- gifts it has credited, tick the number of its roll-ups.
 CREATE TABLE ledger_rollup (
-    seq    bigint NOT NULL DEFAULT 0,
-    bucket smallint NOT NULL CHECK (bucket >= 64),
-    source smallint NOT NULL CHECK (source < 64),
-    PRIMARY KEY (bucket, source)
-) WITH (fillfactor = 50);
-INSERT INTO ledger_rollup (bucket, source)
-    SELECT b, s FROM generate_series(64, 127) b, generate_series(0, 63) s;
+    tick   bigint NOT NULL DEFAULT 0,
+    bucket smallint PRIMARY KEY CHECK (bucket >= 64),
+    seen   bigint[] NOT NULL
+) WITH (fillfactor = 20);
+INSERT INTO ledger_rollup (bucket, seen)
+    SELECT b, array_fill(0::bigint, ARRAY[64]) FROM generate_series(64, 127) b;
 
 -- One row a creator: the share's remainder in 1/10000 diamond, so that rounding loses nothing.
 CREATE TABLE ledger_earner (
@@ -148,7 +148,7 @@ CREATE TABLE ledger_earner (
 );
 
 -- What an earning journal rolled up: the gifts of `creator` under `policy` whose sequence in fans'
--- bucket i lies in (from_seq[i], to_seq[i]] of the roll-up `tick`.
+-- bucket i - 1 lies in (from_seq[i], to_seq[i]] of the roll-up `tick`.
 CREATE TABLE ledger_earning (
     seq       bigint NOT NULL,
     creator   bigint NOT NULL,

@@ -1,0 +1,283 @@
+"""Reads of the ledger for pages, statements and the console, on Django's connection.
+
+Owns how rows become entries with the balance after each. Must not write. Invariant: an account's
+entries, oldest first, sum to its balance; the balance after the newest entry is the stored one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from itertools import islice
+from typing import Any
+
+from django.db import connection
+
+from largesse.ledger.rules import gift_transfers
+from largesse.money.ids import PLATFORM, HolderId, creator_bucket, fan_bucket
+
+_LAST = 2**63 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What one event did to one account: `change` and `balance_after` in minor units, signed."""
+
+    account: str
+    asset: str
+    change: int
+    balance_after: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One event of a holder's statement, with its changes. `detail` holds facts, no names."""
+
+    bucket: int
+    seq: int
+    at: datetime
+    event: str
+    reference: str
+    changes: tuple[Change, ...]
+    detail: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """Where a page of a statement ended: what comes next is older. Sign it before you show it."""
+
+    journal_seq: int = _LAST
+    gift_seq: int = _LAST
+    creator_seq: int = _LAST
+    balances: tuple[tuple[str, str, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Entries, newest first, and the cursor of the next page (None: that was all)."""
+
+    entries: tuple[Entry, ...]
+    next: Cursor | None = field(default=None)
+
+
+_JOURNALS = """
+    SELECT j.seq, j.at, j.event, j.reference, j.detail,
+           json_agg(json_build_array(t.debit, t.debit_holder, t.credit, t.credit_holder, t.asset,
+                                     t.amount) ORDER BY t.line)
+    FROM (SELECT * FROM ledger_journal
+          WHERE bucket = %s AND holder = %s AND seq < %s ORDER BY seq DESC LIMIT %s) j
+    JOIN ledger_transfer t ON t.bucket = j.bucket AND t.seq = j.seq
+    GROUP BY j.seq, j.at, j.event, j.reference, j.detail ORDER BY j.seq DESC
+"""
+
+_GIFT_CHAIN = """
+    WITH RECURSIVE chain AS (
+        SELECT g.* FROM ledger_gift g WHERE g.bucket = %s AND g.seq = %s
+        UNION ALL
+        SELECT g.* FROM chain c JOIN ledger_gift g ON g.bucket = c.bucket AND g.seq = c.prev_seq
+        WHERE c.prev_seq > 0
+    )
+    SELECT seq, at, id, creator, room, gift, count, coins, bonus, policy, streak_seq, prev_seq,
+           paid_from, paid_to, bonus_from, bonus_to
+    FROM chain LIMIT %s
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class GiftRow:
+    """One gift as it stands in the ledger. Coins are whole; ranges are serials."""
+
+    seq: int
+    at: datetime
+    id: str
+    fan: HolderId
+    creator: HolderId
+    room: int
+    gift: int
+    count: int
+    coins: int
+    bonus: int
+    policy: int
+    streak_seq: int
+    prev_seq: int
+    paid: tuple[int, int]
+    bonus_range: tuple[int, int]
+
+
+def _rows(sql: str, params: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    with connection.cursor() as cursor:
+        cursor.execute(sql, params)
+        found: list[tuple[Any, ...]] = cursor.fetchall()
+        return found
+
+
+def balances(holder: HolderId) -> dict[tuple[str, str], int]:
+    """Return every balance of a holder by (account code, asset), in minor units."""
+    found: dict[tuple[str, str], int] = {}
+    wallet = _rows(
+        "SELECT paid_issued - paid_next - paid_void, bonus_issued - bonus_next - bonus_void, -debt "
+        "FROM ledger_wallet WHERE bucket = %s AND holder = %s",
+        (fan_bucket(holder), holder),
+    )
+    for row in wallet:
+        codes = ("fan_paid", "fan_bonus", "fan_debt")
+        found |= {(code, "COIN"): value for code, value in zip(codes, row, strict=True)}
+    accounts = _rows(
+        "SELECT code, asset, balance FROM ledger_account WHERE bucket = ANY (%s) AND holder = %s",
+        ([fan_bucket(holder), creator_bucket(holder)], holder),
+    )
+    return found | {(code, asset): value for code, asset, value in accounts}
+
+
+def platform_balances() -> dict[tuple[str, str], int]:
+    """Return the platform's own accounts summed over all buckets, in minor units."""
+    rows = _rows(
+        "SELECT code, asset, sum(balance)::bigint FROM ledger_account WHERE holder = 0 "
+        "GROUP BY code, asset "
+        "UNION ALL SELECT 'gift_clearing', 'COIN', sum(gift_clearing)::bigint FROM ledger_bucket"
+    )
+    return {(code, asset): value for code, asset, value in rows}
+
+
+def gifts_of_fan(holder: HolderId, limit: int, before_seq: int | None = None) -> list[GiftRow]:
+    """Return a fan's gifts, newest first, by the chain that every gift carries."""
+    bucket = fan_bucket(holder)
+    if before_seq is None:
+        head = _rows(
+            "SELECT head_seq FROM ledger_wallet WHERE bucket = %s AND holder = %s", (bucket, holder)
+        )
+    else:
+        head = _rows(
+            "SELECT prev_seq FROM ledger_gift WHERE bucket = %s AND seq = %s AND fan = %s",
+            (bucket, before_seq, holder),
+        )
+    if not head or not head[0][0]:
+        return []
+    return [_gift(holder, row) for row in _rows(_GIFT_CHAIN, (bucket, head[0][0], limit))]
+
+
+def _gift(fan: HolderId, row: tuple[Any, ...]) -> GiftRow:
+    gift_id, plain, ranges = str(row[2]), row[3:12], row[12:16]
+    return GiftRow(row[0], row[1], gift_id, fan, *plain, ranges[:2], ranges[2:])
+
+
+def gifts_to_creator(creator: HolderId, limit: int) -> list[GiftRow]:
+    """Return the newest gifts that a creator has been credited with, newest first."""
+    rows = _rows(
+        """
+        SELECT g.fan, g.seq, g.at, g.id, g.creator, g.room, g.gift, g.count, g.coins, g.bonus,
+               g.policy, g.streak_seq, g.prev_seq, g.paid_from, g.paid_to, g.bonus_from, g.bonus_to
+        FROM (SELECT bucket, tick, seq FROM ledger_earning
+              WHERE bucket = %s AND creator = %s ORDER BY seq DESC LIMIT %s) e
+        JOIN ledger_tick k ON k.bucket = e.bucket AND k.tick = e.tick
+        CROSS JOIN LATERAL unnest(k.from_seq, k.to_seq) WITH ORDINALITY s (from_seq, to_seq, i)
+        JOIN ledger_gift g ON g.bucket = s.i - 1 AND g.seq > s.from_seq AND g.seq <= s.to_seq
+        WHERE g.creator = %s ORDER BY e.seq DESC, g.at DESC LIMIT %s
+        """,
+        (creator_bucket(creator), creator, limit, creator, limit),
+    )
+    return [_gift(row[0], row[1:]) for row in rows]
+
+
+def maturing(creator: HolderId) -> list[tuple[datetime, int]]:
+    """Return when how many pending diamonds become available, soonest first."""
+    return [
+        (release_at, diamonds)
+        for release_at, diamonds in _rows(
+            "SELECT release_at, diamonds FROM ledger_maturing WHERE bucket = %s AND holder = %s "
+            "ORDER BY release_at",
+            (creator_bucket(creator), creator),
+        )
+    ]
+
+
+def statement(holder: HolderId, limit: int, before: Cursor | None = None) -> Page:
+    """Return a page of everything that ever moved a holder's balances, newest first."""
+    cursor = before or Cursor(
+        balances=tuple((c, a, value) for (c, a), value in balances(holder).items())
+    )
+    left = {(code, asset): value for code, asset, value in cursor.balances}
+    fan, creator = (
+        list(_lane(holder, fan_bucket(holder), cursor.journal_seq, cursor.gift_seq, limit + 1)),
+        list(_lane(holder, creator_bucket(holder), cursor.creator_seq, 0, limit + 1)),
+    )
+    merged = list(islice(_newest_first(fan, creator), limit + 1))
+    entries = []
+    for entry in merged[:limit]:
+        changes = []
+        for change in entry.changes:
+            where = change.account, change.asset
+            changes.append(replace(change, balance_after=left.get(where, 0)))
+            left[where] = left.get(where, 0) - change.change
+        entries.append(replace(entry, changes=tuple(changes)))
+        cursor = _passed(cursor, entry)
+    rest = tuple((code, asset, value) for (code, asset), value in left.items())
+    return Page(tuple(entries), replace(cursor, balances=rest) if len(merged) > limit else None)
+
+
+def full_statement(holder: HolderId, page: int = 1000) -> Iterator[Entry]:
+    """Yield a holder's whole statement, newest first, page by page."""
+    cursor: Cursor | None = None
+    while True:
+        found = statement(holder, page, cursor)
+        yield from found.entries
+        cursor = found.next
+        if cursor is None:
+            return
+
+
+def _passed(cursor: Cursor, entry: Entry) -> Cursor:
+    if entry.bucket >= creator_bucket(PLATFORM):
+        return replace(cursor, creator_seq=entry.seq)
+    if entry.event == "gift":
+        return replace(cursor, gift_seq=entry.seq)
+    return replace(cursor, journal_seq=entry.seq)
+
+
+def _newest_first(fan: list[Entry], creator: list[Entry]) -> Iterator[Entry]:
+    """Merge two lanes by time; within a lane the ledger's sequence decides."""
+    while fan or creator:
+        take_fan = bool(fan) and (not creator or fan[0].at >= creator[0].at)
+        yield (fan if take_fan else creator).pop(0)
+
+
+def _lane(
+    holder: HolderId, bucket: int, journal_seq: int, gift_seq: int, limit: int
+) -> Iterator[Entry]:
+    """Yield a holder's entries in one bucket, newest first, at most `limit`."""
+    entries = [
+        Entry(bucket, seq, at, event, reference, _changes(holder, transfers), detail)
+        for seq, at, event, reference, detail, transfers in _rows(
+            _JOURNALS, (bucket, holder, journal_seq, limit)
+        )
+    ]
+    if gift_seq:
+        before = None if gift_seq == _LAST else gift_seq
+        entries += [_gift_entry(bucket, gift) for gift in gifts_of_fan(holder, limit, before)]
+    entries.sort(key=lambda entry: entry.seq, reverse=True)
+    yield from entries[:limit]
+
+
+def _changes(holder: HolderId, transfers: list[list[Any]]) -> tuple[Change, ...]:
+    changes: dict[tuple[str, str], int] = {}
+    for debit, debit_holder, credit, credit_holder, asset, amount in transfers:
+        for code, owner, change in (
+            (debit, debit_holder, -amount),
+            (credit, credit_holder, amount),
+        ):
+            if owner == holder:
+                changes[code, asset] = changes.get((code, asset), 0) + change
+    return tuple(Change(code, asset, change) for (code, asset), change in changes.items())
+
+
+def _gift_entry(bucket: int, gift: GiftRow) -> Entry:
+    transfers = gift_transfers(gift.fan, gift.coins - gift.bonus, gift.bonus)
+    changes = tuple(Change(t.debit.account.code, "COIN", -t.amount.minor) for t in transfers)
+    detail = {
+        "creator": gift.creator,
+        "room": gift.room,
+        "gift": gift.gift,
+        "count": gift.count,
+    }
+    return Entry(bucket, gift.seq, gift.at, "gift", f"gft_{gift.id}", changes, detail)
