@@ -52,6 +52,7 @@ $(TOOLS): requirements-dev.txt $(RUNTIME)
 	@touch $@
 
 venv: $(TOOLS)
+	@:
 
 demo: $(RUNTIME)
 	@$(BIN)/largesse demo $(ARGS)
