@@ -12,7 +12,7 @@ from typing import TypeVar
 from django.db import DatabaseError, connection
 
 from largesse.adapters.postgres import statements
-from largesse.adapters.postgres.statements import Steps
+from largesse.adapters.postgres.statements import Row, Steps
 from largesse.ledger.accounts import Account
 from largesse.ledger.journals import Journal
 from largesse.ledger.lots import Lot
@@ -27,11 +27,11 @@ def run(steps: Steps[T]) -> T:
     """Run a conversation on Django's default connection; raises what `statements.refusal` says."""
     try:
         with connection.cursor() as cursor:
-            rows: list[tuple[object, ...]] = []
+            rows: list[Row] = []
             try:
                 query = next(steps)
                 while True:
-                    cursor.execute(query.sql, list(query.params))
+                    cursor.execute(query.sql, query.params)
                     rows = cursor.fetchall() if cursor.description else []
                     query = steps.send(rows)
             except StopIteration as done:

@@ -158,8 +158,11 @@ def gifts_of_fan(holder: HolderId, limit: int, before_seq: int | None = None) ->
 
 
 def _gift(fan: HolderId, row: tuple[Any, ...]) -> GiftRow:
-    gift_id, plain, ranges = str(row[2]), row[3:12], row[12:16]
-    return GiftRow(row[0], row[1], gift_id, fan, *plain, ranges[:2], ranges[2:])
+    """Build a gift from the columns of `_GIFT_CHAIN`."""
+    columns = ("seq", "at", "id", "creator", "room", "gift", "count", "coins", "bonus", "policy")
+    plain = dict(zip((*columns, "streak_seq", "prev_seq"), row, strict=False))
+    plain["id"] = str(plain["id"])
+    return GiftRow(fan=fan, **plain, paid=(row[12], row[13]), bonus_range=(row[14], row[15]))
 
 
 def gifts_to_creator(creator: HolderId, limit: int) -> list[GiftRow]:

@@ -79,6 +79,7 @@ def roll_up(now: datetime, policies: Mapping[int, SharePolicy]) -> Steps[RollUp 
     for item in news:
         by_bucket[creator_bucket(item.creator)].append(item)
     targets = sorted(by_bucket)
+    credited: list[_Credit] = []
     if targets:
         yield Query(
             "SELECT 1 FROM ledger_bucket WHERE bucket = ANY (%s) ORDER BY bucket FOR UPDATE",
@@ -91,8 +92,6 @@ def roll_up(now: datetime, policies: Mapping[int, SharePolicy]) -> Steps[RollUp 
     idle = [b for b, (seen, _) in marks.items() if sum(upto) - sum(seen) > _IDLE_LAG]
     if idle:
         yield Query("UPDATE ledger_rollup SET seen = %s WHERE bucket = ANY (%s)", (upto, idle))
-    if not targets:
-        return RollUp()
     return RollUp(
         len({c.news.creator for c in credited}),
         sum(c.news.gifts for c in credited),

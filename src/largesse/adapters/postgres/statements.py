@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -31,7 +31,7 @@ class Query:
     """One statement with its parameters."""
 
     sql: str
-    params: Sequence[object] = ()
+    params: Sequence[Any] | Mapping[str, Any] = ()
 
 
 Steps = Generator[Query, list[Row], T]
