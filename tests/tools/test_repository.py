@@ -4,6 +4,7 @@ import re
 import subprocess
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import tidy
 
@@ -11,6 +12,10 @@ ROOT = tidy.ROOT
 RUNTIME = ROOT / "requirements.txt"
 TOOLS = ROOT / "requirements-dev.txt"
 PIN = re.compile(r"^([a-z0-9.-]+)(?:\[[^]]*\])?==(\S+)", re.M)
+
+
+def project() -> dict[str, Any]:
+    return tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 
 
 def pins(path: Path) -> dict[str, str]:
@@ -41,8 +46,7 @@ def test_tools_stay_out_of_the_runtime() -> None:
 
 
 def test_every_package_has_its_layer() -> None:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    contracts = {c["id"]: c for c in project["tool"]["importlinter"]["contracts"]}
+    contracts = {c["id"]: c for c in project()["tool"]["importlinter"]["contracts"]}
     named = re.findall(r"\w+", " ".join(contracts["layers"]["layers"]))
     packages = {path.parent.name for path in (ROOT / "src/largesse").glob("*/__init__.py")}
     assert len(named) == len(set(named))
@@ -53,6 +57,18 @@ def test_the_makefile_lists_its_targets() -> None:
     listed = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True)
     for target in ("demo", "test", "check", "bench", "lock", "screens", "venv"):
         assert f"make {target}" in listed.stdout
+
+
+def test_the_makefile_runs_programs_that_exist() -> None:
+    recipes = (ROOT / "Makefile").read_text(encoding="utf-8")
+    programs = re.findall(r"\$\(BIN\)/python (\S+\.py)", recipes)
+    assert "tools/tidy.py" in programs
+    assert [name for name in programs if not (ROOT / name).is_file()] == []
+
+
+def test_all_python_is_type_checked() -> None:
+    checked = set(project()["tool"]["mypy"]["files"])
+    assert {path.parts[0] for path in tidy.tracked_files(ROOT) if path.suffix == ".py"} <= checked
 
 
 def test_the_ci_script_parses() -> None:
