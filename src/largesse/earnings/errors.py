@@ -11,12 +11,6 @@ class BadPolicy(DomainError):
     code = "bad_share_policy"
 
 
-class DiamondValueFixed(DomainError):
-    """A new policy would change what diamonds are worth that creators hold already."""
-
-    code = "diamond_value_fixed"
-
-
 class UnknownPolicy(DomainError):
     """No share policy has this number, or none rules at this time."""
 
