@@ -188,7 +188,7 @@ def _rounded(value: Fraction, places: Decimal) -> Decimal:
 
 # --- Regions -------------------------------------------------------------------------------------
 
-_EURO_AREA = frozenset("AT BE BG CY DE EE ES FI FR GR HR IE IT LT LU LV MT NL PT SI SK".split())
+_EURO_AREA = "AT BE BG CY DE EE ES FI FR GR HR IE IT LT LU LV MT NL PT SI SK"
 _OWN_REGION = frozenset({"US", "JP"})
 REST_OF_WORLD = "INTL"
 
@@ -198,4 +198,4 @@ def region_of_country(country: str) -> str:
     code = country.upper()
     if code in _OWN_REGION:
         return code
-    return "EU" if code in _EURO_AREA else REST_OF_WORLD
+    return "EU" if code in _EURO_AREA.split() else REST_OF_WORLD

@@ -1,0 +1,67 @@
+"""What recharges ask of a provider that takes money.
+
+Owns the protocol and its values. Must not know any provider. Invariant: a provider's word about a
+checkout is a state that was read, never an event that arrived.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, Protocol
+from uuid import UUID
+
+from largesse.money.amounts import Amount
+
+CheckoutStatus = Literal["open", "pending", "captured", "declined", "expired", "refunded"]
+
+
+@dataclass(frozen=True, slots=True)
+class Checkout:
+    """A hosted page on which the fan pays."""
+
+    id: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class CheckoutState:
+    """How a checkout stands at the provider. `amount` is what was asked for or captured."""
+
+    id: str
+    order: str
+    status: CheckoutStatus
+    charge_id: str | None
+    amount: Amount
+    decline_code: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class RefundState:
+    """A refund that the provider has accepted."""
+
+    id: str
+    charge_id: str
+    status: Literal["pending", "refunded"]
+    amount: Amount
+
+
+class Checkouts(Protocol):
+    """Takes money on hosted pages.
+
+    Every call raises only Declined, Unavailable or OutcomeUnknown of `money.errors`, and
+    InvariantViolation when a database transaction is open.
+    """
+
+    def create(
+        self, *, order: str, amount: Amount, description: str, return_url: str, key: UUID
+    ) -> Checkout:
+        """Open a checkout; the same key gives the same one, however often it is asked for."""
+        ...
+
+    def fetch(self, checkout_id: str) -> CheckoutState:
+        """Read how a checkout stands now."""
+        ...
+
+    def refund(self, *, charge_id: str, amount: Amount, key: UUID) -> RefundState:
+        """Give money back; the same key gives it back once."""
+        ...
