@@ -8,11 +8,14 @@ the database in the clear.
 from __future__ import annotations
 
 import secrets
+from io import BytesIO
 from typing import TYPE_CHECKING
 
+import qrcode
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.mfa.adapter import DefaultMFAAdapter
 from django.conf import settings
+from qrcode.image.svg import SvgPathFillImage
 
 from largesse.adapters import clock
 from largesse.money.ids import HolderId, id_from_bytes
@@ -56,6 +59,12 @@ class SecondFactorAdapter(DefaultMFAAdapter):
     def decrypt(self, encrypted_text: str) -> str:
         """Return the secret; raises BadSeal under another LARGESSE_SECRET."""
         return self._seal().open(encrypted_text)
+
+    def build_totp_svg(self, url: str) -> str:
+        """Draw the QR code on white, so that it can be scanned from a dark page too."""
+        picture = BytesIO()
+        qrcode.make(url, image_factory=SvgPathFillImage).save(picture)
+        return picture.getvalue().decode()
 
     def _seal(self) -> Seal:
         return Seal(settings.SECRET_KEY, "second-factor")

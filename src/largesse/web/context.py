@@ -6,15 +6,47 @@ is secret; it may stand in any page.
 
 from __future__ import annotations
 
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+
 from django.conf import settings
+from django.core.exceptions import DisallowedHost
 from django.http import HttpRequest
+from django.urls import reverse
 
 
 def product(request: HttpRequest) -> dict[str, object]:
-    """Return the live service's address and whether this is the sandbox, with its mail folder."""
+    """Return the live service's address, what the sandbox adds, and where passkeys work."""
     config = settings.CONFIG
     return {
         "live_url": config.live_url,
         "is_sandbox": config.sandbox,
         "sandbox_mail_folder": str(settings.EMAIL_FILE_PATH) if config.sandbox else "",
+        "sandbox_mail_page": (
+            reverse("sandbox_mail:index") if settings.HAS_SANDBOX_MAIL_PAGE else ""
+        ),
+        "passkey_address": _passkey_address(request),
     }
+
+
+def _passkey_address(request: HttpRequest) -> str:
+    """Return the same page under a name, when it was asked for by number on this machine.
+
+    A passkey belongs to a domain name; browsers refuse an IP address (WebAuthn Level 2, 5.1.2).
+    """
+    try:
+        asked = urlsplit(f"//{request.get_host()}")
+    except DisallowedHost:
+        return ""
+    if not settings.IS_LOCAL or not _is_number(asked.hostname or ""):
+        return ""
+    port = f":{asked.port}" if asked.port else ""
+    return f"{request.scheme}://localhost{port}{request.path}"
+
+
+def _is_number(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True

@@ -32,8 +32,8 @@ CONSOLE_PREFIX = "/console/"
 
 # --- Addresses -----------------------------------------------------------------------------------
 
-_IS_LOCAL = _PUBLIC.hostname in ("localhost", "127.0.0.1", "::1")
-ALLOWED_HOSTS = _LOOPBACK if _IS_LOCAL else [_PUBLIC.hostname or "", *_LOOPBACK]
+IS_LOCAL = _PUBLIC.hostname in ("localhost", "127.0.0.1", "::1")
+ALLOWED_HOSTS = _LOOPBACK if IS_LOCAL else [_PUBLIC.hostname or "", *_LOOPBACK]
 CSRF_TRUSTED_ORIGINS = [f"{_PUBLIC.scheme}://{_PUBLIC.netloc}"]
 # Whoever terminates TLS in front of the product sets this header; it can only raise the protection
 # of the request that carries it.
@@ -188,13 +188,14 @@ MFA_PASSKEY_LOGIN_ENABLED = True
 MFA_TOTP_ISSUER = "largesse"
 MFA_RECOVERY_CODES_SHOW_ONCE = True
 # Browsers themselves allow passkeys without TLS on this machine only.
-MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = _IS_LOCAL
+MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = IS_LOCAL
 
 # --- Mail and log --------------------------------------------------------------------------------
 
 DEFAULT_FROM_EMAIL = f"largesse <no-reply@{_PUBLIC.hostname}>"
 EMAIL_BACKEND = SANDBOX_BACKEND if CONFIG.sandbox else SMTP_BACKEND
 EMAIL_FILE_PATH = CONFIG.data_dir / "mail"
+HAS_SANDBOX_MAIL_PAGE = CONFIG.sandbox and IS_LOCAL
 _RELAY = read_relay(os.environ.get("LARGESSE_SMTP_URL") or "smtp://localhost:25")
 EMAIL_HOST = _RELAY.host
 EMAIL_PORT = _RELAY.port

@@ -27,6 +27,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", landing.landing, name="landing"),
     path("accounts/", include("allauth.urls")),
     path("me/", include("largesse.web.pages.profile")),
+    path("sandbox/mail/", include("largesse.web.pages.sandbox_mail")),
     *(
         path(prefix, include(f"largesse.web.pages.{module}"))
         for prefix, module in _GROUPS.items()

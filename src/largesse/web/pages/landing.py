@@ -9,7 +9,10 @@ from __future__ import annotations
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
+_GIFTS = ("hearts", "panda", "tulip", "paper-boat", "warm-cup", "firefly")
+"""The drawings of the first screen."""
+
 
 def landing(request: HttpRequest) -> HttpResponse:
     """Say what the product is and where to go."""
-    return render(request, "landing.html")
+    return render(request, "landing.html", {"gifts": _GIFTS})

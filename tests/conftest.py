@@ -1,0 +1,81 @@
+"""Fixtures that every test of Django code may use.
+
+Owns people to act as, and a fast password hash. Must not know any feature. Protects one invariant:
+a fixture builds its world through services, as the product does.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from itertools import count
+from typing import Protocol
+
+import pytest
+from django.test import Client
+from pytest_django import Settings
+
+from largesse.money.ids import HolderId, id_from_name
+from largesse.people.models import User
+from largesse.people.services import become_creator, register_person
+
+PASSWORD = "correct horse battery staple"
+START = datetime(2026, 11, 22, 8, 0, tzinfo=UTC)
+
+
+class RegisterPerson(Protocol):
+    """Registers a person with a verified address, `<name>@example.org`, and PASSWORD."""
+
+    def __call__(self, name: str = "", *, creator: bool = False) -> User: ...
+
+
+class SignIn(Protocol):
+    """Returns a browser in which the person is signed in by password, without second factor."""
+
+    def __call__(self, user: User) -> Client: ...
+
+
+@pytest.fixture(autouse=True)
+def fast_passwords(settings: Settings) -> None:
+    """Hash passwords cheaply: their strength is not what tests are about."""
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
+@pytest.fixture
+def new_person(db: None) -> RegisterPerson:
+    """Return a maker of people; equal names get equal ids in every run."""
+    numbers = count(1)
+
+    def register(name: str = "", *, creator: bool = False) -> User:
+        name = name or f"person-{next(numbers)}"
+        holder_id = HolderId(id_from_name("tests", name))
+        user = register_person(
+            holder_id=holder_id,
+            email=f"{name}@example.org",
+            password=PASSWORD,
+            at=START,
+            email_verified=True,
+        )
+        if creator:
+            become_creator(holder_id)
+            user.holder.refresh_from_db()
+        return user
+
+    return register
+
+
+@pytest.fixture
+def signed_in(db: None) -> SignIn:
+    """Return a maker of browsers for people."""
+
+    def sign_in(user: User) -> Client:
+        client = Client()
+        client.force_login(user)
+        return client
+
+    return sign_in
+
+
+@pytest.fixture
+def password() -> str:
+    """Return the password of everybody whom `new_person` registers."""
+    return PASSWORD
