@@ -36,7 +36,7 @@ class Order(models.Model):
     room = models.CharField(max_length=40, blank=True, default="")
     gift = models.CharField(max_length=40, blank=True, default="")
 
-    status = models.CharField(max_length=12, default=Status.QUOTED)
+    status = models.CharField(max_length=12, default=Status.QUOTED.value)
     park_reason = models.CharField(max_length=200, blank=True, default="")
     decline_code = models.CharField(max_length=40, blank=True, default="")
     provider = models.CharField(max_length=20)
