@@ -51,12 +51,16 @@ def _start(config: pytest.Config) -> None:
     # Cleanups run last in, first out, after pytest_unconfigure: Django has let go by then.
     config.add_cleanup(lambda: server.stop("immediate"))
     os.environ[_VARIABLE] = server.url
-    config.add_cleanup(lambda: os.environ.pop(_VARIABLE))
+    config.add_cleanup(_forget)
+
+
+def _forget() -> None:
+    del os.environ[_VARIABLE]
 
 
 def _fast_place() -> Path | None:
     """Return memory, where syncing costs nothing, if there is enough of it (containers: 64 MB)."""
-    if _SHARED_MEMORY.is_dir() and os.access(_SHARED_MEMORY, os.W_OK):
-        if shutil.disk_usage(_SHARED_MEMORY).free >= _ROOM_BYTES:
-            return _SHARED_MEMORY
+    is_usable = _SHARED_MEMORY.is_dir() and os.access(_SHARED_MEMORY, os.W_OK)
+    if is_usable and shutil.disk_usage(_SHARED_MEMORY).free >= _ROOM_BYTES:
+        return _SHARED_MEMORY
     return None

@@ -51,6 +51,12 @@ class ServerStartFailed(ServerError):
     code = "database_start_failed"
 
 
+class BadAddress(ServerError):
+    """DATABASE_URL cannot be read as an address of PostgreSQL."""
+
+    code = "database_address"
+
+
 class ServerUnreachable(ServerError):
     """No connection to the server was made."""
 

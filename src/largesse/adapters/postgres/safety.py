@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
-from largesse.adapters.postgres.errors import ServerUnreachable, UnsafeServer
+from largesse.adapters.postgres.errors import BadAddress, ServerUnreachable, UnsafeServer
 
 MINIMUM_VERSION = 15
 _CONNECT_TIMEOUT_SECONDS = 10
@@ -43,8 +43,9 @@ def check_server(url: str) -> ServerFacts:
 
     Reads the settings in a session of that user and database, because `synchronous_commit` can be
     switched off for one of them alone. Opens and closes its own connection. Raises UnsafeServer (a
-    retry does not help) and ServerUnreachable (a retry may).
+    retry does not help), BadAddress (the same) and ServerUnreachable (a retry may).
     """
+    place = _place_of(url)
     try:
         with psycopg.connect(
             url, connect_timeout=_CONNECT_TIMEOUT_SECONDS, autocommit=True
@@ -52,7 +53,7 @@ def check_server(url: str) -> ServerFacts:
             row = connection.execute(_FACTS_SQL).fetchone()
     except psycopg.OperationalError as error:
         raise ServerUnreachable(
-            f"Cannot connect to PostgreSQL at {_place(url)}: {str(error).strip()} "
+            f"Cannot connect to PostgreSQL at {place}: {str(error).strip()} "
             "Check that it runs, and the user, password and database in DATABASE_URL."
         ) from error
     assert row is not None, "a SELECT without FROM returns one row"
@@ -89,9 +90,17 @@ def find_faults(facts: ServerFacts) -> tuple[str, ...]:
     return tuple(faults)
 
 
-def _place(url: str) -> str:
+def _place_of(url: str) -> str:
     try:
         parts = conninfo_to_dict(url)
     except psycopg.ProgrammingError:
-        return "an address that is not a valid URL"
-    return f"{parts.get('host', 'localhost')}, port {parts.get('port', 5432)}"
+        parts = {"port": None}
+    host, port = parts.get("host", "localhost"), str(parts.get("port", 5432))
+    if not all(number.isdigit() for number in port.split(",")):
+        # What the parser says about it would quote a part, which may be one of the password.
+        raise BadAddress(
+            "DATABASE_URL is not an address of PostgreSQL. Write it as "
+            "postgresql://user:password@host:5432/database, with the special characters of the "
+            "password percent-encoded."
+        )
+    return f"{host}, port {port}"

@@ -74,6 +74,6 @@ def end_stragglers(cluster: Path, patience_seconds: float) -> list[int]:
 
 def _is_server_by_ps(pid: int, cluster: Path) -> bool:
     command = ["/bin/ps", "-p", str(pid), "-o", "stat=", "-o", "command="]
-    answer = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
+    answer = subprocess.run(command, capture_output=True, text=True, check=False)
     state, _, command_line = answer.stdout.strip().partition(" ")
     return not state.startswith("Z") and "postgres" in command_line and str(cluster) in command_line

@@ -50,7 +50,8 @@ def launch(
     the child gets SIGINT, PostgreSQL's fast shutdown, when the calling *thread* ends. Raises
     OSError.
     """
-    return subprocess.Popen(  # noqa: S603 -- our own programs, by absolute path
+    end_with_parent = functools.partial(_end_with_parent, os.getpid())
+    return subprocess.Popen(
         command,
         cwd=directory,
         env=_ENVIRONMENT,
@@ -63,7 +64,7 @@ def launch(
         start_new_session=True,
         # It runs after the change of user, which clears the death signal, and only calls what is
         # safe in a fork: no allocation by imports, no lock.
-        preexec_fn=functools.partial(_end_with_parent, os.getpid()) if _LIBC else None,  # noqa: PLW1509
+        preexec_fn=end_with_parent if _LIBC else None,  # noqa: PLW1509
     )
 
 
