@@ -10,14 +10,17 @@ from datetime import UTC, datetime
 from itertools import count
 from typing import Protocol
 
+import pyotp
 import pytest
+from allauth.mfa.totp.internal.auth import TOTP
 from django.test import Client
 from pytest_django import Settings
 
 from largesse.money.ids import HolderId, id_from_name
 from largesse.people.models import User
-from largesse.people.services import become_creator, register_person
+from largesse.people.services import become_creator, grant_staff, register_person
 
+OPERATOR_KEY = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
 PASSWORD = "correct horse battery staple"
 START = datetime(2026, 11, 22, 8, 0, tzinfo=UTC)
 
@@ -73,6 +76,18 @@ def signed_in(db: None) -> SignIn:
         return client
 
     return sign_in
+
+
+@pytest.fixture
+def operator(new_person: RegisterPerson) -> Client:
+    """Return a browser in which staff signed in by password and authenticator app."""
+    user = grant_staff(HolderId(new_person("operator").pk), all_permissions=True)
+    TOTP.activate(user, OPERATOR_KEY)
+    client = Client()
+    client.post("/accounts/login/", {"login": user.email, "password": PASSWORD})
+    client.post("/accounts/2fa/authenticate/", {"code": pyotp.TOTP(OPERATOR_KEY).now()})
+    assert client.get("/").wsgi_request.user == user
+    return client
 
 
 @pytest.fixture

@@ -11,11 +11,11 @@ import secrets
 from io import BytesIO
 from typing import TYPE_CHECKING
 
-import qrcode
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.mfa.adapter import DefaultMFAAdapter
 from django.conf import settings
 from qrcode.image.svg import SvgPathFillImage
+from qrcode.main import QRCode
 
 from largesse.adapters import clock
 from largesse.money.ids import HolderId, id_from_bytes
@@ -63,7 +63,9 @@ class SecondFactorAdapter(DefaultMFAAdapter):
     def build_totp_svg(self, url: str) -> str:
         """Draw the QR code on white, so that it can be scanned from a dark page too."""
         picture = BytesIO()
-        qrcode.make(url, image_factory=SvgPathFillImage).save(picture)
+        code: QRCode[SvgPathFillImage] = QRCode(image_factory=SvgPathFillImage)
+        code.add_data(url)
+        code.make_image().save(picture)
         return picture.getvalue().decode()
 
     def _seal(self) -> Seal:

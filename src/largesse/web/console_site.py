@@ -6,11 +6,14 @@ form is never shown; staff sign in where everybody does, with their second facto
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from allauth.account.decorators import secure_admin_login
 from django.http import HttpRequest, HttpResponseBase
 from unfold.sites import UnfoldAdminSite
+
+AdminView = Callable[[HttpRequest, dict[str, Any] | None], HttpResponseBase]
 
 
 class ConsoleSite(UnfoldAdminSite):
@@ -20,9 +23,9 @@ class ConsoleSite(UnfoldAdminSite):
     site_header = "largesse"
     index_title = "Console"
 
-    def login(  # type: ignore[override]
+    def login(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponseBase:
         """Send to the common sign-in; the stock form would not ask for a second factor."""
-        response: HttpResponseBase = secure_admin_login(super().login)(request, extra_context)
-        return response
+        guarded: AdminView = secure_admin_login(super().login)
+        return guarded(request, extra_context)

@@ -21,6 +21,7 @@ from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 
 from largesse.money.ids import HolderId
+from largesse.people.models import User
 from largesse.people.selectors import second_factors
 
 Responder = Callable[[HttpRequest], HttpResponseBase]
@@ -69,7 +70,7 @@ def _turned_away(request: HttpRequest) -> HttpResponseBase | None:
             _("The console asks staff for a second factor. Add an authenticator app or a passkey."),
         )
         return HttpResponseRedirect(reverse("mfa_index"))
-    if not _proved_second_factor(request):
+    if not _proved_second_factor(request, user):
         name = "mfa_reauthenticate"
         if Authenticator.Type.TOTP not in factors:
             name = "mfa_reauthenticate_webauthn"
@@ -78,6 +79,6 @@ def _turned_away(request: HttpRequest) -> HttpResponseBase | None:
     return None
 
 
-def _proved_second_factor(request: HttpRequest) -> bool:
-    records = get_authentication_records(request, request.user)
+def _proved_second_factor(request: HttpRequest, user: User) -> bool:
+    records = get_authentication_records(request, user)
     return any(record.get("method") == "mfa" for record in records)

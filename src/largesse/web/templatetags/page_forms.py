@@ -23,7 +23,7 @@ def field(bound: BoundField, label: str = "", **attributes: str) -> dict[str, ob
     classes = [] if is_check else ["field__input"]
     if bound.field.widget.attrs.get("autocomplete") == "one-time-code":
         classes.append("field__input--code")
-    drawn = {"class": " ".join(classes), "placeholder": False, **attributes}
+    drawn: dict[str, str | bool] = {"class": " ".join(classes), "placeholder": False, **attributes}
     return {
         "field": bound,
         "label": label or bound.label,
