@@ -12,6 +12,7 @@ import json
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
+from uuid import UUID
 
 from largesse.ledger.accounts import Account
 from largesse.ledger.errors import InsufficientBalance, KeyReused
@@ -229,6 +230,14 @@ def read_balance(holder: HolderId, account: Account, *, lock: bool) -> Steps[int
         (bucket, holder, account.code),
     )
     return int(rows[0][0]) if rows else 0
+
+
+def read_detail(bucket: int, key: UUID) -> Steps[dict[str, Any] | None]:
+    """Read the detail of a journal by its id; None when it was never posted."""
+    rows = yield Query(
+        "SELECT detail FROM ledger_journal WHERE bucket = %s AND id = %s", (bucket, key)
+    )
+    return None if not rows else dict(rows[0][0])
 
 
 def freeze_wallet(holder: HolderId, *, frozen: bool) -> Steps[None]:

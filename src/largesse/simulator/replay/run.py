@@ -1,0 +1,119 @@
+"""One replay from file to report.
+
+Owns the two passes (is every line usable? then post) and the report. Must not know the terminal:
+progress is told to a callable. Invariant: a file with a line that cannot be used posts nothing,
+unless the caller asked to skip such lines.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import islice
+from pathlib import Path
+
+from largesse.adapters.postgres.book import run
+from largesse.adapters.postgres.statements import Query, Steps
+from largesse.money.ids import HolderId
+from largesse.simulator.replay import services
+from largesse.simulator.replay.engine import Replay
+from largesse.simulator.replay.events import BadLine, BadLines, Event
+from largesse.simulator.replay.formats import read
+
+_SHOWN_BAD_LINES = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the caller chose: the share in basis points, the hold, and whether to skip bad lines."""
+
+    share_bp: int
+    hold_days: int
+    skip_bad: bool
+
+
+def inspect(path: Path, name: str, *, skip_bad: bool) -> tuple[int, list[tuple[int, str]]]:
+    """Read a whole file without posting; return its usable events and its bad lines.
+
+    Raises WrongFormat, and BadLines unless they may be skipped.
+    """
+    usable = 0
+    bad: list[tuple[int, str]] = []
+    for number, event in read(path, name):
+        if isinstance(event, BadLine):
+            bad.append((number, str(event)))
+        else:
+            usable += 1
+    if bad and not skip_bad:
+        shown = "; ".join(f"line {number}: {why}" for number, why in bad[:_SHOWN_BAD_LINES])
+        more = f" (and {len(bad) - _SHOWN_BAD_LINES} more)" if len(bad) > _SHOWN_BAD_LINES else ""
+        raise BadLines(
+            f"{len(bad)} of {usable + len(bad)} lines cannot be used, so nothing was posted. "
+            f"{shown}{more}. Mend the file, or run again with --skip-bad.",
+            lines=[number for number, _ in bad],
+        )
+    return usable, bad
+
+
+def replay(
+    path: Path, name: str, options: Options, now: datetime, tell: Callable[[int, int], None]
+) -> dict[str, object]:
+    """Drive a file through the engine and return the report, ready for JSON.
+
+    `tell(done, total)` hears of progress in events. Raises what `inspect` and `Replay.feed` raise.
+    """
+    total, bad = inspect(path, name, skip_bad=options.skip_bad)
+    policy = services.replay_policy(options.share_bp, options.hold_days, now)
+    started = time.monotonic_ns()
+    engine = Replay(name, policy)
+    events = (event for _, event in read(path, name) if not isinstance(event, BadLine))
+    while chunk := list(islice(events, 500)):
+        _feed(engine, chunk)
+        tell(engine.counts.events, total)
+    engine.finish()
+    elapsed_ms = max(1, (time.monotonic_ns() - started) // 1_000_000)
+    return _report(engine, elapsed_ms, bad)
+
+
+def _feed(engine: Replay, events: list[Event]) -> None:
+    for event in events:
+        engine.feed(event)
+
+
+def _report(engine: Replay, elapsed_ms: int, bad: list[tuple[int, str]]) -> dict[str, object]:
+    counts = engine.counts
+    diamonds = run(_diamonds_of(list(engine.creators.values())))
+    per_creator = {
+        name: {"coins": counts.coins_of[name], "diamonds": diamonds.get(holder, 0)}
+        for name, holder in sorted(engine.creators.items())
+    }
+    return {
+        "events": counts.events,
+        "gifts": counts.gifts,
+        "streaks": len(counts.streaks),
+        "fans": len(engine.fans),
+        "creators": len(engine.creators),
+        "coins_recharged": counts.coins_recharged,
+        "coins_gifted": counts.coins_gifted,
+        "diamonds": sum(diamonds.values()),
+        "rejected": sum(counts.rejected.values()),
+        "rejected_by_reason": dict(counts.rejected),
+        "replayed": counts.replayed,
+        "bad_lines": [{"line": number, "reason": why} for number, why in bad],
+        "seconds": elapsed_ms / 1000,
+        "gifts_per_second": counts.gifts * 1000 // elapsed_ms,
+        "per_creator": per_creator,
+    }
+
+
+def _diamonds_of(creators: list[HolderId]) -> Steps[dict[HolderId, int]]:
+    """Read what creators were credited in all, in whole diamonds."""
+    rows = yield Query(
+        "SELECT creator, sum(diamonds)::bigint FROM ledger_earning "
+        "WHERE bucket = ANY (SELECT DISTINCT 64 + (c & 63) FROM unnest(%s::bigint[]) c) "
+        "AND creator = ANY (%s) GROUP BY creator",
+        (creators, creators),
+    )
+    return {HolderId(creator): diamonds for creator, diamonds in rows}
