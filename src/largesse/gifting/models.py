@@ -120,7 +120,7 @@ class GiftLine(models.Model):
 class Comment(models.Model):
     """What a person wrote in a room, by the key of the request; `gift_seq` where a gift carried it.
 
-    A gift's message has the sequence of the gift in its sender's bucket; a plain comment has 0.
+    A gift's message has the first sequence of its line (its streak, or itself); a comment has 0.
     """
 
     id = models.UUIDField(primary_key=True)

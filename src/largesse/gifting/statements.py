@@ -125,7 +125,7 @@ ORDER BY g.at, g.fan, g.seq
 """Gifts of the given rooms in ranges (after, upto] of buckets, oldest first."""
 
 GIFT_BY_KEY = """
-SELECT g.seq, g.streak_seq, g.bonus, g.at,
+SELECT coalesce(nullif(g.streak_seq, 0), g.seq), g.at,
        (SELECT coalesce(sum(s.count), 0)::bigint FROM ledger_gift s
         WHERE s.bucket = g.bucket AND s.fan = g.fan AND s.seq <= g.seq
           AND s.seq >= coalesce(nullif(g.streak_seq, 0), g.seq)

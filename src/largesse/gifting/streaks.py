@@ -237,6 +237,11 @@ class StreakBook:
         streak = self._open.get((room, fan))
         return streak is not None and streak.gift == gift and streak.is_opening
 
+    @property
+    def has_any(self) -> bool:
+        """True while a streak goes on, is ending, or its end was not taken yet."""
+        return bool(self._open or self._ending or self._ended)
+
     def open_streaks(self, room: RoomId) -> list[Streak]:
         """Return the streaks that go on in a room and have charged something, oldest first."""
         known = [*self._open.values(), *self._ending]

@@ -1,0 +1,241 @@
+"""The addresses of the live service: gifts, comments, snapshots and event streams of rooms.
+
+Owns what each address takes and answers. Must not know sockets or SQL. Invariant: whatever is
+refused here was not charged; whatever answers 200 or 201 is committed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from urllib.parse import urlencode
+from uuid import UUID
+
+from largesse.gifting import tokens
+from largesse.gifting.errors import InsufficientCoins, RoomClosed, UnknownGift, WalletBlocked
+from largesse.gifting.rules import (
+    MESSAGE_MAX,
+    Pace,
+    gift_public_id,
+    price_order,
+    require_comment,
+    streak_public_id,
+)
+from largesse.gifting.tokens import RoomToken
+from largesse.ledger.errors import KeyReused
+from largesse.live.exchange import Exchange
+from largesse.live.fanout import RoomChannel, Viewer
+from largesse.live.hall import Hall, comment_public_id
+from largesse.live.intake import Accepted, GiftIntake, GiftOrder
+from largesse.live.problems import Header, MalformedRequest
+from largesse.live.records import Records
+from largesse.live.wire import Json, coins, encode, gift_type, stamp, whole_milliseconds
+from largesse.money.ids import HolderId, RoomId, keyed_id, public_id, require_uuid7
+
+KEEPALIVE_SECONDS = 15
+_JSON: list[Header] = [(b"content-type", b"application/json")]
+_STREAM: list[Header] = [
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"x-accel-buffering", b"no"),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoints:
+    """All that answering needs; `public_url` is where the store is."""
+
+    hall: Hall
+    intake: GiftIntake
+    records: Records
+    key: bytes
+    public_url: str
+    now: Callable[[], datetime]
+    gift_pace: Pace
+    comment_pace: Pace
+
+    # -- Gifts ----------------------------------------------------------------------------------
+
+    async def give(self, exchange: Exchange, room: RoomId) -> None:
+        """POST /live/rooms/{room}/gifts: post a gift; 201 with it, 200 when it stood before."""
+        token = self._require_token(exchange, room)
+        body = await exchange.json()
+        key = require_uuid7(body.get("key", ""))
+        channel = await self.hall.room(room)
+        gift = self._order(channel, token, keyed_id(token.holder, key), body)
+        self.gift_pace.admit(token.holder, gift.at)
+        accepted = await self.intake.submit(gift)
+        result = accepted.result
+        if result.outcome == "posted":
+            await self._keep_message(gift, accepted.first_seq)
+            await exchange.answer(201, _JSON, encode(self._gift_json(gift, accepted)))
+        elif result.outcome == "replayed":
+            stands = await self.records.gift_by_key(gift.fan, gift.id)
+            await self._keep_message(gift, stands.first_seq)
+            answer = self._gift_json(gift, Accepted(result, stands.first_seq, stands.streak_total))
+            answer |= {"at": stamp(stands.at), "replayed": True}
+            await exchange.answer(200, _JSON, encode(answer))
+        else:
+            raise self._refusal(gift, accepted)
+
+    def _order(
+        self, channel: RoomChannel, token: RoomToken, gift_id: UUID, body: Json
+    ) -> GiftOrder:
+        slug = body.get("gift")
+        if not isinstance(slug, str):
+            raise MalformedRequest("Name the gift: send its id as the text `gift`.")
+        gift = self.hall.gifts_by_slug.get(slug)
+        if gift is None:
+            raise UnknownGift("The catalogue has no such gift.", gift=slug[:40])
+        count = body.get("count", 1)
+        price = price_order(
+            fan=token.holder, room=channel.state.facts.terms, gift=gift, count=count
+        )
+        words = body.get("message")
+        return GiftOrder(
+            id=gift_id,
+            fan=token.holder,
+            name=token.name,
+            gift=gift,
+            count=count,
+            coins=price,
+            at=whole_milliseconds(self.now()),
+            channel=channel,
+            message=None if words is None else require_comment(words, longest=MESSAGE_MAX),
+        )
+
+    async def _keep_message(self, gift: GiftOrder, line_seq: int) -> None:
+        if gift.message is not None:
+            await self.records.add_comment(
+                id=gift.id,
+                room=gift.channel.state.facts.terms.id,
+                holder=gift.fan,
+                gift_seq=line_seq,
+                text=gift.message,
+                at=gift.at,
+            )
+
+    def _gift_json(self, gift: GiftOrder, accepted: Accepted) -> Json:
+        result, state = accepted.result, gift.channel.state
+        streak = None
+        if gift.gift.streakable:
+            streak_id = streak_public_id(gift.fan, accepted.first_seq)
+            streak = {"id": streak_id, "delta": gift.count, "total": accepted.streak_total}
+        return {
+            "id": gift_public_id(gift.fan, result.seq),
+            "room_id": public_id("room", state.facts.terms.id),
+            "gift": gift_type(gift.gift),
+            "count": gift.count,
+            "total": coins(gift.coins),
+            "paid": coins(gift.coins - result.bonus),
+            "bonus": coins(result.bonus),
+            "balance": coins(result.balance),
+            "streak": streak,
+            "message": gift.message,
+            "at": stamp(gift.at),
+            "policy_version": state.facts.policy_version,
+            "is_test": state.is_test,
+            "replayed": False,
+        }
+
+    def _refusal(
+        self, gift: GiftOrder, accepted: Accepted
+    ) -> InsufficientCoins | WalletBlocked | KeyReused:
+        result = accepted.result
+        if result.outcome == "insufficient":
+            shortfall = gift.coins - result.balance
+            room = public_id("room", gift.channel.state.facts.terms.id)
+            wish = urlencode({"need": shortfall, "gift": gift.gift.slug, "room": room})
+            return InsufficientCoins(
+                f"{shortfall} coins are missing for {gift.gift.name}.",
+                shortfall=coins(shortfall),
+                price=coins(gift.coins),
+                balance=coins(result.balance),
+                store_url=f"{self.public_url}/store/?{wish}",
+            )
+        if result.outcome == "blocked":
+            return WalletBlocked(
+                "This wallet cannot spend at the moment. Your balance page says why."
+            )
+        return KeyReused("This key stands for another gift. Make a new UUIDv7 for every new gift.")
+
+    # -- Comments -------------------------------------------------------------------------------
+
+    async def comment(self, exchange: Exchange, room: RoomId) -> None:
+        """POST /live/rooms/{room}/comments: say something; 201, or 200 when it was said before."""
+        token = self._require_token(exchange, room)
+        body = await exchange.json()
+        key = require_uuid7(body.get("key", ""))
+        text = require_comment(body.get("text"))
+        channel = await self.hall.room(room)
+        if not channel.state.is_open:
+            raise RoomClosed("This room is closed; nobody reads comments here any more.")
+        at = whole_milliseconds(self.now())
+        self.comment_pace.admit(token.holder, at)
+        comment_id = keyed_id(token.holder, key)
+        is_new = await self.records.add_comment(
+            id=comment_id, room=room, holder=token.holder, gift_seq=0, text=text, at=at
+        )
+        if is_new:
+            channel.state.see_comment(
+                comment_public_id(comment_id), token.holder, token.name, text, at
+            )
+            channel.touch()
+        else:
+            at = await self._require_same_comment(comment_id, room, token.holder, text)
+        answer = {"id": comment_public_id(comment_id), "text": text, "at": stamp(at)}
+        await exchange.answer(201 if is_new else 200, _JSON, encode(answer))
+
+    async def _require_same_comment(
+        self, comment_id: UUID, room: RoomId, holder: HolderId, text: str
+    ) -> datetime:
+        stands = await self.records.comment_by_key(comment_id)
+        if stands[:3] != (room, holder, text):
+            raise KeyReused("This key stands for another comment. Make a new UUIDv7 for each.")
+        at: datetime = stands[3]
+        return at
+
+    # -- Watching -------------------------------------------------------------------------------
+
+    async def show(self, exchange: Exchange, room: RoomId) -> None:
+        """GET /live/rooms/{room}: the room as it stands, with the cursor of its stream."""
+        channel = await self.hall.room(room)
+        await exchange.answer(200, _JSON, channel.snapshot())
+
+    async def stream(self, exchange: Exchange, room: RoomId) -> None:
+        """GET /live/rooms/{room}/events: events after `since` (or Last-Event-ID), then live."""
+        channel = await self.hall.room(room)
+        since = exchange.header(b"last-event-id") or exchange.query("since")
+        viewer = channel.join(since)
+        hang_up = asyncio.ensure_future(_wait_for_hang_up(exchange, viewer))
+        try:
+            await exchange.begin(200, _STREAM)
+            await exchange.continue_with(b"retry: 1000\n\n")
+            while not viewer.is_dropped:
+                chunk = await viewer.next_chunk(patience_seconds=KEEPALIVE_SECONDS)
+                await exchange.continue_with(chunk or b": still here\n\n")
+            await exchange.continue_with(b"", is_last=True)
+        finally:
+            hang_up.cancel()
+            channel.leave(viewer)
+
+    def _require_token(self, exchange: Exchange, room: RoomId) -> RoomToken:
+        exchange.require_same_family()
+        return tokens.verify(self.key, exchange.bearer(), room=room, now=self.now())
+
+
+def gift_pace() -> Pace:
+    """Return how fast one fan may tap: 40 at once, then 20 a second."""
+    return Pace(burst=40, interval=timedelta(milliseconds=50))
+
+
+def comment_pace() -> Pace:
+    """Return how fast one person may write: 5 at once, then one in two seconds."""
+    return Pace(burst=5, interval=timedelta(seconds=2))
+
+
+async def _wait_for_hang_up(exchange: Exchange, viewer: Viewer) -> None:
+    while (await exchange.receive())["type"] != "http.disconnect":
+        continue
+    viewer.drop()

@@ -1,0 +1,208 @@
+"""Gift intake: group commit.
+
+Owns the queue of gifts that wait, and the transaction that posts them. Must not know HTTP.
+Invariants: a gift is acknowledged only after its commit; gifts are decided in arrival order; while
+one batch commits, the next gathers, so the rate is bounded by the database and not by its latency.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from largesse.adapters.postgres.async_book import AsyncBook
+from largesse.gifting.rules import GiftType
+from largesse.gifting.streaks import Tap
+from largesse.ledger.gifts import GiftPosting, GiftResult
+from largesse.live.fanout import RoomChannel
+from largesse.live.hall import Hall
+from largesse.live.rooms import CommittedGift
+from largesse.money.errors import InvariantViolation, TransientError
+from largesse.money.ids import HolderId
+
+MAX_BATCH = 2_000
+CAPACITY = 20_000
+"""Gifts that may wait; beyond it the sender is asked to come back."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class GiftOrder:
+    """A gift that passed the rules: `id` is its place in the books, `coins` its whole price."""
+
+    id: UUID
+    fan: HolderId
+    name: str
+    gift: GiftType
+    count: int
+    coins: int
+    at: datetime
+    channel: RoomChannel
+    message: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The book's answer; for a gift posted now also its streak's first sequence and pieces."""
+
+    result: GiftResult
+    first_seq: int
+    streak_total: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    order: GiftOrder
+    answer: asyncio.Future[Accepted]
+
+
+class GiftIntake:
+    """One queue and one writer a process."""
+
+    def __init__(
+        self, book: AsyncBook, hall: Hall, *, max_batch: int = MAX_BATCH, capacity: int = CAPACITY
+    ) -> None:
+        self._book = book
+        self._hall = hall
+        self._max_batch = max_batch
+        self._capacity = capacity
+        self._queue: deque[_Waiting] = deque()
+        self._wake = asyncio.Event()
+        self._is_closing = False
+        self.batches = 0
+        self.gifts = 0
+
+    async def submit(self, order: GiftOrder) -> Accepted:
+        """Post a gift and return after its commit.
+
+        Raises TransientError when the queue is full or the database gave way: the same order may
+        be sent again and takes effect once.
+        """
+        if self._is_closing or len(self._queue) >= self._capacity:
+            raise TransientError("More gifts than we can post are waiting. Send it again soon.")
+        answer: asyncio.Future[Accepted] = asyncio.get_running_loop().create_future()
+        self._queue.append(_Waiting(order, answer))
+        self._wake.set()
+        # The sender may hang up; what was queued is posted all the same.
+        return await asyncio.shield(answer)
+
+    async def run(self) -> None:
+        """Post batch after batch until `close`, and what waits then."""
+        while self._queue or not self._is_closing:
+            if not self._queue:
+                self._wake.clear()
+                await self._wake.wait()
+                # One turn of the loop lets everything that arrived together travel together.
+                await asyncio.sleep(0)
+                continue
+            batch = self._gather()
+            if batch:
+                await self._post(batch)
+
+    def close(self) -> None:
+        """Take no more gifts; `run` ends when the waiting ones are posted."""
+        self._is_closing = True
+        self._wake.set()
+
+    def _gather(self) -> list[tuple[_Waiting, Tap | None]]:
+        """Take the next gifts; a tap whose streak opens in this batch waits for the next one."""
+        batch: list[tuple[_Waiting, Tap | None]] = []
+        later: list[_Waiting] = []
+        while self._queue and len(batch) < self._max_batch:
+            waiting = self._queue.popleft()
+            order = waiting.order
+            streaks, room = order.channel.state.streaks, order.channel.state.facts.terms.id
+            if not order.gift.streakable:
+                batch.append((waiting, None))
+            elif streaks.is_opening(order.fan, room, order.gift.code):
+                later.append(waiting)
+            else:
+                tap = streaks.tap(order.fan, room, order.gift.code, order.at, count=order.count)
+                batch.append((waiting, tap))
+        self._queue.extendleft(reversed(later))
+        return batch
+
+    async def _post(self, batch: list[tuple[_Waiting, Tap | None]]) -> None:
+        postings = [_posting(waiting.order, tap) for waiting, tap in batch]
+        self.batches += 1
+        try:
+            results = await self._book.post_gifts(postings)
+        except TransientError as error:
+            self._fail(batch, error)
+            await asyncio.sleep(0.05)
+        except Exception as error:
+            if len(batch) > 1:
+                # One gift that the database cannot take must not take the others with it.
+                log.exception("A batch of %d gifts was refused; posting them singly.", len(batch))
+                for one in batch:
+                    await self._post([one])
+            else:
+                log.exception("The database refused a gift.")
+                failure = InvariantViolation("The database refused a gift.")
+                failure.__cause__ = error
+                self._fail(batch, failure)
+        else:
+            for (waiting, tap), result in zip(batch, results, strict=True):
+                self._settle(waiting, tap, result)
+
+    def _settle(self, waiting: _Waiting, tap: Tap | None, result: GiftResult) -> None:
+        order = waiting.order
+        streaks = order.channel.state.streaks
+        is_told = result.outcome == "posted" and self._hall.see_gift(
+            order.channel.state.facts.terms.id, _committed(order, tap, result), tap
+        )
+        if tap is not None and not is_told:
+            # Refused, or told already by whoever follows the ledger.
+            streaks.refuse(tap)
+            order.channel.touch()
+        if result.outcome == "posted":
+            self.gifts += 1
+        if not waiting.answer.done():
+            first_seq = tap.streak.first_seq if tap is not None else result.seq
+            total = tap.streak.total if tap is not None else order.count
+            waiting.answer.set_result(Accepted(result, first_seq, total))
+
+    def _fail(self, batch: list[tuple[_Waiting, Tap | None]], error: Exception) -> None:
+        for waiting, tap in batch:
+            if tap is not None:
+                waiting.order.channel.state.streaks.refuse(tap)
+            if not waiting.answer.done():
+                waiting.answer.set_exception(error)
+                # Mark it as seen: the sender may have hung up.
+                waiting.answer.exception()
+
+
+def _posting(order: GiftOrder, tap: Tap | None) -> GiftPosting:
+    terms = order.channel.state.facts.terms
+    return GiftPosting(
+        id=order.id,
+        fan=order.fan,
+        creator=terms.creator,
+        room=terms.id,
+        gift=order.gift.code,
+        count=order.count,
+        coins=order.coins,
+        policy=terms.policy,
+        streak_seq=tap.streak_seq if tap is not None else 0,
+        at=order.at,
+    )
+
+
+def _committed(order: GiftOrder, tap: Tap | None, result: GiftResult) -> CommittedGift:
+    return CommittedGift(
+        order.fan,
+        order.name,
+        order.gift,
+        order.count,
+        order.coins,
+        result.bonus,
+        order.at,
+        result.seq,
+        tap.streak_seq if tap is not None else 0,
+        order.message,
+    )
