@@ -1,12 +1,12 @@
 -- Posts a batch of gifts with exact sequential semantics, in one round trip.
 --
 -- The arrays hold one gift a position, in arrival order. Returns a row a gift:
---   outcome 'posted'        with its sequence, the serial ranges it spent and the balance after it;
+--   outcome 'posted'        with its sequence, its bonus coins and the balance after it;
 --           'replayed'      with the sequence it already had;
 --           'key_reused'    the id stands for another gift of this fan;
 --           'insufficient'  with the balance that there was; 'blocked' debt or a freeze.
--- Fans who can pay for all their gifts of the batch are taken together; the others, and those whose
--- next serials are void, one by one. Serialises on the lanes of the fans' buckets.
+-- Fans who can pay for all their gifts of the batch are taken together; the others, those with void
+-- serials and those who send an id again, one by one. Serialises on the lanes of the fans' buckets.
 CREATE FUNCTION ledger_post_gifts(
     g_bucket smallint[], g_id uuid[], g_fan bigint[], g_creator bigint[], g_room bigint[],
     g_gift integer[], g_count integer[], g_coins bigint[], g_policy integer[],
@@ -26,12 +26,17 @@ BEGIN
                                  g_coins, g_policy, g_streak, g_at)
                 WITH ORDINALITY
                 i (bucket, id, fan, creator, room, gift, count, coins, policy, streak, at, ord)
+        ), known AS MATERIALIZED (
+            -- Fans of whom an id was posted before, or comes twice here: they go one by one.
+            SELECT i.fan FROM input i JOIN ledger_gift o ON o.bucket = i.bucket AND o.id = i.id
+            UNION
+            SELECT unnest(array_agg(i.fan)) FROM input i GROUP BY i.id HAVING count(*) > 1
         ), fresh AS MATERIALIZED (
             SELECT i.*,
                    sum(i.coins) OVER fan_order AS upto,
                    sum(i.coins) OVER (PARTITION BY i.fan) AS wanted
             FROM input i
-            WHERE NOT EXISTS (SELECT 1 FROM ledger_gift o WHERE o.bucket = i.bucket AND o.id = i.id)
+            WHERE NOT EXISTS (SELECT 1 FROM known k WHERE k.fan = i.fan)
             WINDOW fan_order AS (PARTITION BY i.fan ORDER BY i.ord)
         ), able AS MATERIALIZED (
             SELECT f.*, w.paid_next, w.bonus_next, w.head_seq,
@@ -44,8 +49,6 @@ BEGIN
             WHERE w.bucket = ANY (g_bucket) AND w.holder = ANY (g_fan)
               AND w.debt = 0 AND NOT w.frozen AND w.paid_void = 0 AND w.bonus_void = 0
               AND f.wanted <= w.paid_issued - w.paid_next + w.bonus_issued - w.bonus_next
-              AND NOT EXISTS (SELECT 1 FROM fresh d WHERE d.id = f.id AND d.ord <> f.ord
-                              AND d.fan = f.fan)
         ), spent AS MATERIALIZED (
             SELECT a.*, least(a.bonus_had, a.upto) AS bonus_upto,
                    least(a.bonus_had, a.upto - a.coins) AS bonus_before
