@@ -256,8 +256,8 @@ def wait_after(attempts: int) -> timedelta:
 
 
 def masked(account: str) -> str:
-    """Return what may be shown of an account number: its country or kind, and the last four."""
-    head = account[:2] if account[:2].isalpha() and account[:2].isupper() else ""
+    """Return what may be shown of an account number: an IBAN's country, and the last four."""
+    head = account[:2] if is_iban(account) else ""
     return f"{head} •••• {account[-4:]}".strip()
 
 
@@ -306,6 +306,10 @@ _REASON_ADVICE = {
         "The account is in another name. Your diamonds are available again.",
         "Add an account in your own name, then request the payout again.",
     ),
+    "declined": Advice(
+        "The bank refused the transfer. Your diamonds are available again.",
+        "Check your destination, then request the payout again.",
+    ),
     "provider_busy": Advice(
         "The bank's service is not answering right now.",
         "Nothing to do. We try again by ourselves, under the same reference.",
@@ -319,6 +323,11 @@ _REASON_ADVICE = {
         "Nothing to do. We write to you when it is clear.",
     ),
 }
+
+
+def reason_code(text: str) -> str:
+    """Return a provider's reason as a code of ours: lower case, words joined by underscores."""
+    return "_".join(text.lower().split())[:60]
 
 
 def explain(status: Status, reason: str) -> Advice:

@@ -7,10 +7,11 @@ creator takes the creator's id, so nobody sees another one's payouts.
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from uuid import UUID
 
 from django.db.models import Count, Q, QuerySet
 
-from largesse.money.ids import HolderId, PayoutId
+from largesse.money.ids import BadId, HolderId, PayoutId, parse_public_id
 from largesse.payouts.errors import UnknownDestination, UnknownPayout
 from largesse.payouts.models import Destination, Payout
 from largesse.payouts.rules import OPEN, Status
@@ -43,6 +44,15 @@ def payout_of(holder: HolderId, payout_id: PayoutId) -> Payout:
     if found is None:
         raise UnknownPayout("You have no such payout.")
     return found
+
+
+def key_of(name: str) -> UUID | None:
+    """Return the key of the payout with this public id or provider's transfer id, or None."""
+    try:
+        mine = Q(pk=parse_public_id("pay", name))
+    except BadId:
+        mine = Q(transfer_id=name)
+    return Payout.objects.filter(mine).values_list("key", flat=True).first()
 
 
 def due_payouts(now: datetime, limit: int) -> list[PayoutId]:

@@ -170,11 +170,25 @@ def send_payout(
     payout = _begin_attempt(payout_id, now)
     if payout is None:
         return _get(payout_id)
+    answer, reason, state = _call_provider(payout, transfers, seal)
+    return _apply(payout_id, answer, reason, state, book=book, now=now)
+
+
+def _call_provider(
+    payout: Payout, transfers: Transfers, seal: Seal
+) -> tuple[Answer, str, TransferState | None]:
+    """Ask, and send where the provider never saw the key. Only a refused send is a decision:
+    a refused question says nothing about what was sent before.
+    """
     state: TransferState | None = None
-    reason = ""
     try:
         if payout.attempts > 1:
             state = transfers.fetch(key=payout.key)
+    except Unavailable:
+        return Answer.UNAVAILABLE, "provider_busy", None
+    except (Declined, OutcomeUnknown):
+        return Answer.UNKNOWN, "", None
+    try:
         if state is None and payout.status != Status.SENT:
             state = transfers.send(
                 payout=payout.public_id,
@@ -182,14 +196,13 @@ def send_payout(
                 destination=seal.open(payout.destination.sealed),
                 key=payout.key,
             )
-        answer = Answer(state.status) if state else Answer.UNKNOWN
-    except Declined as error:
-        answer, reason = Answer.DECLINED, str(error.data.get("reason") or error.code)
+    except Declined:
+        return Answer.DECLINED, "declined", None
     except Unavailable:
-        answer, reason = Answer.UNAVAILABLE, "provider_busy"
+        return Answer.UNAVAILABLE, "provider_busy", None
     except OutcomeUnknown:
-        answer = Answer.UNKNOWN
-    return _apply(payout_id, answer, reason, state, book=book, now=now)
+        return Answer.UNKNOWN, "", None
+    return (Answer(state.status) if state else Answer.UNKNOWN), "", state
 
 
 def apply_transfer_state(state: TransferState, *, book: Book, now: datetime) -> Payout:
@@ -202,17 +215,19 @@ def apply_transfer_state(state: TransferState, *, book: Book, now: datetime) -> 
     return _apply(payout_id, Answer(state.status), "", state, book=book, now=now)
 
 
-def refresh_payout(
-    payout_id: PayoutId, *, book: Book, transfers: Transfers, now: datetime
-) -> Payout:
-    """Ask the provider about a payout, outside any transaction, and apply what it says.
+def refresh_payout(name: str, *, book: Book, transfers: Transfers, now: datetime) -> bool:
+    """Ask the provider about the payout that a notification names, and apply what it says.
 
-    Raises UnknownPayout, Unavailable and OutcomeUnknown (a retry helps).
+    `name` is our public id or the provider's id of the transfer. Returns False when nobody knows
+    it yet: keep the notification and try again. Called outside any transaction; raises Unavailable
+    and OutcomeUnknown (a retry helps).
     """
-    state = transfers.fetch(key=_get(payout_id).key)
+    key = selectors.key_of(name)
+    state = transfers.fetch(key=key) if key else None
     if state is None:
-        return _get(payout_id)
-    return _apply(payout_id, Answer(state.status), "", state, book=book, now=now)
+        return False
+    apply_transfer_state(state, book=book, now=now)
+    return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -297,7 +312,7 @@ def _apply(
     after, effect = rules.decide(before, answer)
     if effect is Effect.PARK:
         return _park(payout, answer, "contradiction", now)
-    said = (state.reason or "") if state else reason
+    said = rules.reason_code(state.reason or "") if state else reason
     journal = _journal(payout, effect, said, now)
     if journal:
         book.post([journal])
