@@ -1,9 +1,11 @@
 -- Posts journals in order, each exactly once by its id, in one round trip.
 --
 -- Takes arrays of journals (j_*), their transfers (t_*), lots (l_*) and void serials (v_*); t_of,
--- l_of and v_of are 1-based positions in the journals' arrays. Returns a row a journal: its sequence
--- and whether it was new, replayed (same content), or a key used before with other content.
--- Raises 23514 (check_violation) when an account would fall below its floor; nothing is posted then.
+-- l_of and v_of are 1-based positions in the journals' arrays. Returns a row a journal, in order: its
+-- sequence, and whether it stood there before. Raises, and nothing is posted then:
+--   23514  an account would fall below its floor, or a serial to void is not unspent;
+--   22003  a balance or a serial would leave the range of bigint;
+--   LG001  an id stands for a journal of other content (the message is the id).
 CREATE FUNCTION ledger_post_journals(
     j_bucket smallint[], j_id uuid[], j_event text[], j_holder bigint[], j_at timestamptz[],
     j_reference text[], j_fingerprint bytea[], j_detail jsonb[],
@@ -13,12 +15,13 @@ CREATE FUNCTION ledger_post_journals(
     l_of integer[], l_class text[], l_coins bigint[], l_price bigint[], l_tax bigint[],
     l_currency text[], l_channel text[], l_reference text[], l_expires timestamptz[],
     v_of integer[], v_class text[], v_start bigint[], v_stop bigint[]
-) RETURNS TABLE (ord integer, seq bigint, outcome text)
-LANGUAGE plpgsql SET plan_cache_mode = force_custom_plan AS $$
+) RETURNS TABLE (ord integer, seq bigint, replayed boolean)
+LANGUAGE plpgsql SET plan_cache_mode = force_custom_plan SET enable_seqscan = off AS $$
 #variable_conflict use_column
 DECLARE
     is_new boolean[];
     seqs   bigint[];
+    reused uuid;
 BEGIN
     -- The lanes, in ascending order: from here on nobody else writes in these buckets.
     PERFORM 1 FROM ledger_bucket b WHERE b.bucket = ANY (j_bucket) ORDER BY b.bucket FOR UPDATE;
@@ -47,6 +50,16 @@ BEGIN
     FROM unnest(j_bucket, j_id, j_event, j_holder, j_at, j_reference, j_fingerprint, j_detail)
         WITH ORDINALITY i (bucket, id, event, holder, at, reference, fingerprint, detail, ord)
     WHERE is_new[i.ord];
+
+    IF false = ANY (is_new) THEN
+        SELECT i.id INTO reused
+        FROM unnest(j_bucket, j_id, j_fingerprint) i (bucket, id, fingerprint)
+        JOIN ledger_journal o ON o.bucket = i.bucket AND o.id = i.id
+        WHERE o.fingerprint <> i.fingerprint LIMIT 1;
+        IF reused IS NOT NULL THEN
+            RAISE EXCEPTION '%', reused USING ERRCODE = 'LG001';
+        END IF;
+    END IF;
 
     INSERT INTO ledger_transfer
         (seq, debit_holder, credit_holder, amount, bucket, line, debit, credit, asset)
@@ -83,10 +96,6 @@ BEGIN
     WHERE b.bucket = n.bucket AND b.bucket = ANY (j_bucket);
 
     RETURN QUERY
-    SELECT i.ord::integer, seqs[i.ord],
-           CASE WHEN is_new[i.ord] THEN 'posted'
-                WHEN o.fingerprint = i.fingerprint THEN 'replayed' ELSE 'key_reused' END
-    FROM unnest(j_bucket, j_id, j_fingerprint) WITH ORDINALITY i (bucket, id, fingerprint, ord)
-    JOIN ledger_journal o ON o.bucket = i.bucket AND o.id = i.id
-    ORDER BY i.ord;
+    SELECT i.ord::integer, seqs[i.ord], NOT is_new[i.ord]
+    FROM generate_subscripts(j_id, 1) i (ord) ORDER BY i.ord;
 END $$;
