@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from largesse import web
 from largesse.money.ids import HolderId, public_id
 from largesse.people.errors import BadDisplayName, BadHandle
 from largesse.people.rules import (
+    AVATARS,
     DISPLAY_NAME_MAX,
     HANDLE_MAX,
     Role,
+    avatar_of,
     count_graphemes,
     require_display_name,
     require_handle,
@@ -141,6 +146,17 @@ def test_a_bad_or_kept_handle_is_refused(handle: str) -> None:
 
 def test_a_handle_is_stored_in_lower_case() -> None:
     assert require_handle(" Mina.O-2 ") == "mina.o-2"
+
+
+@given(HOLDERS)
+def test_an_avatar_is_one_of_those_that_are_drawn(holder: HolderId) -> None:
+    assert 1 <= avatar_of(holder) <= AVATARS
+
+
+def test_all_avatars_are_drawn() -> None:
+    folder = Path(web.__file__).parent / "static/largesse/art/avatars"
+    drawn = {int(file.stem) for file in folder.glob("*.svg")}
+    assert drawn == set(range(1, AVATARS + 1))
 
 
 def test_everybody_is_a_fan() -> None:

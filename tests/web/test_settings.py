@@ -7,15 +7,22 @@ import logging
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
 from http import HTTPStatus
 from pathlib import Path
 
 import pytest
+from django.apps import apps
 from django.core.mail import EmailMessage, get_connection
+from django.db import connection
 from django.test import Client
 from pytest_django import Settings
 
+from largesse.adapters import clock
 from largesse.adapters.config import ConfigError
+from largesse.web import sandbox_clock
 from largesse.web.csp import page_policy
 from largesse.web.database import database_settings
 from largesse.web.logs import DiscreetFormatter
@@ -159,6 +166,32 @@ class TestLog:
         except ValueError:
             record = logging.LogRecord("x", logging.ERROR, __file__, 1, "x", (), sys.exc_info())
         assert "mina@" not in DiscreetFormatter("%(message)s").format(record)
+
+
+class TestSandboxClock:
+    @pytest.fixture(autouse=True)
+    def restored(self) -> Iterator[None]:
+        before = clock.installed()
+        yield
+        clock.install(before)
+
+    @pytest.mark.django_db
+    def test_it_follows_the_shared_offset(self) -> None:
+        real = clock.now()
+        sandbox_clock.follow()
+        with connection.cursor() as cursor:
+            cursor.execute(clock.ADVANCE_OFFSET_SQL, {"seconds": 86_400})
+        clock.installed().forget_offset()
+        assert timedelta(days=1) <= clock.now() - real < timedelta(days=1, minutes=5)
+
+    @pytest.mark.parametrize(("is_sandbox", "follows"), [(True, True), (False, False)])
+    def test_only_a_sandbox_follows_it(
+        self, settings: Settings, is_sandbox: bool, follows: bool
+    ) -> None:
+        before = clock.installed()
+        settings.CONFIG = replace(settings.CONFIG, sandbox=is_sandbox)
+        apps.get_app_config("web").ready()
+        assert (clock.installed() is not before) is follows
 
 
 class TestSandboxMail:

@@ -16,7 +16,7 @@ from django.db.models import Q
 from django.db.models.functions import Lower
 
 from largesse.money.ids import HolderId, public_id
-from largesse.people.rules import HANDLE_MAX, HANDLE_PATTERN, Role, roles_of
+from largesse.people.rules import HANDLE_MAX, HANDLE_PATTERN, Role, avatar_of, roles_of
 
 
 class Holder(models.Model):
@@ -43,6 +43,11 @@ class Holder(models.Model):
     def public_id(self) -> str:
         """Return the id as the outside knows it, `usr_` and 13 characters."""
         return public_id("usr", self.id)
+
+    @property
+    def avatar(self) -> int:
+        """Return which of the drawn avatars, from 1, stands for this person for ever."""
+        return avatar_of(HolderId(self.id))
 
 
 class Logins(BaseUserManager["User"]):

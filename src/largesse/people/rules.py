@@ -41,6 +41,10 @@ _BLANK_LETTERS = frozenset("\u115f\u1160\u2800\u3164\uffa0\u00ad\u034f\u17b4\u17
 _REFUSED_CATEGORIES = frozenset({"Cc", "Cf", "Co", "Cs", "Zl", "Zp"})
 
 
+AVATARS = 6
+"""How many avatars are drawn: art/avatars/1.svg to 6.svg."""
+
+
 class Role(StrEnum):
     """What a person is to the product; everybody is a fan."""
 
@@ -57,6 +61,11 @@ def roles_of(*, is_creator: bool, is_staff: bool) -> frozenset[Role]:
     if is_staff:
         roles.add(Role.STAFF)
     return frozenset(roles)
+
+
+def avatar_of(holder: HolderId) -> int:
+    """Return which avatar, 1 to AVATARS, stands for a person; the same one for ever."""
+    return holder % AVATARS + 1
 
 
 def require_handle(text: str) -> str:

@@ -28,6 +28,12 @@ def find_holder_by_handle(handle: str) -> Holder | None:
     return Holder.objects.filter(handle=handle.strip().lower()).first()
 
 
+def holders_by_id(holder_ids: Iterable[HolderId]) -> dict[HolderId, Holder]:
+    """Return the holders that exist among the ids, by id, in one query."""
+    rows = Holder.objects.filter(pk__in=list(holder_ids))
+    return {HolderId(holder.id): holder for holder in rows}
+
+
 def display_names(holder_ids: Iterable[HolderId]) -> dict[HolderId, str]:
     """Return the names that others see, for those of the ids that exist."""
     rows = Holder.objects.filter(pk__in=list(holder_ids)).values_list("id", "display_name")

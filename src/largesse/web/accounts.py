@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING
 
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.mfa.adapter import DefaultMFAAdapter
+from allauth.mfa.models import Authenticator
 from django.conf import settings
+from django.utils.translation import gettext as _
 from qrcode.image.svg import SvgPathFillImage
 from qrcode.main import QRCode
 
@@ -67,6 +69,11 @@ class SecondFactorAdapter(DefaultMFAAdapter):
         code.add_data(url)
         code.make_image().save(picture)
         return picture.getvalue().decode()
+
+    def generate_authenticator_name(self, user: AbstractBaseUser, type: str) -> str:  # noqa: A002
+        """Suggest a name for a new passkey: Passkey, Passkey 2 and so on."""
+        number = 1 + Authenticator.objects.filter(user_id=user.pk, type=type).count()
+        return _("Passkey") if number == 1 else _("Passkey %(number)d") % {"number": number}
 
     def _seal(self) -> Seal:
         return Seal(settings.SECRET_KEY, "second-factor")

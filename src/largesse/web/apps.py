@@ -6,6 +6,7 @@ models registered there are reached.
 """
 
 from django.apps import AppConfig
+from django.conf import settings
 from django.contrib.admin.apps import AdminConfig
 
 
@@ -15,6 +16,13 @@ class WebConfig(AppConfig):
     name = "largesse.web"
     label = "web"
     verbose_name = "Web"
+
+    def ready(self) -> None:
+        """Follow the test clock in a sandbox, as every entry point does."""
+        from largesse.web import sandbox_clock
+
+        if settings.CONFIG.sandbox:
+            sandbox_clock.follow()
 
 
 class ConsoleConfig(AdminConfig):

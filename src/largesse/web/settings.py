@@ -8,7 +8,6 @@ test clock is read and which checkout host a form may reach.
 from __future__ import annotations
 
 import os
-from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -41,16 +40,6 @@ SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if _IS_HTTPS else 
 
 # --- Apps ----------------------------------------------------------------------------------------
 
-_STREET = [
-    "largesse.adapters.postgres",
-    "largesse.catalog",
-    "largesse.recharge",
-    "largesse.gifting",
-    "largesse.earnings",
-    "largesse.trust",
-    "largesse.payouts",
-    "largesse.finance",
-]
 INSTALLED_APPS = [
     "unfold.apps.BasicAppConfig",
     "unfold.contrib.filters",
@@ -68,7 +57,13 @@ INSTALLED_APPS = [
     "allauth.mfa",
     "django_htmx",
     "procrastinate.contrib.django",
-    *(name for name in _STREET if find_spec(f"{name}.apps")),
+    "largesse.adapters.postgres",
+    "largesse.catalog",
+    "largesse.recharge",
+    "largesse.gifting",
+    "largesse.earnings",
+    "largesse.payouts",
+    "largesse.finance",
 ]
 
 MIDDLEWARE = [
@@ -153,11 +148,12 @@ CONTENT_SECURITY_POLICY = {
 
 AUTH_USER_MODEL = "people.User"
 AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
+PASSWORD_MIN_LENGTH = 10
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}", "OPTIONS": options}
     for name, options in (
         ("UserAttributeSimilarityValidator", {"user_attributes": ("email",)}),
-        ("MinimumLengthValidator", {"min_length": 10}),
+        ("MinimumLengthValidator", {"min_length": PASSWORD_MIN_LENGTH}),
         ("CommonPasswordValidator", {}),
         ("NumericPasswordValidator", {}),
     )
