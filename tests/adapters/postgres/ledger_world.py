@@ -33,9 +33,7 @@ from largesse.money.ids import HolderId, RoomId, keyed_id, uuid7
 
 T = TypeVar("T")
 
-COMMITTED = pytest.mark.django_db(
-    transaction=True, available_apps=["largesse.adapters.postgres"]
-)
+COMMITTED = pytest.mark.django_db(transaction=True, available_apps=["largesse.adapters.postgres"])
 """Marks tests whose rows are committed. The ledger's app has no models, so Django empties nothing:
 `empty_ledger` does."""
 

@@ -70,9 +70,10 @@ class AsyncBook:
         except PoolTimeout as error:
             raise TransientError("The database cannot be reached. Try again soon.") from error
         except psycopg.Error as error:
-            found = statements.refusal(
-                error.sqlstate, error.diag.constraint_name, str(error).split("\n", 1)[0]
-            )
+            is_lost = isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
+            if error.sqlstate is None and not is_lost:
+                raise
+            found = statements.refusal(error.sqlstate, error.diag.constraint_name, str(error))
             if found is None:
                 raise
             raise found from error

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TypeVar
 
-from django.db import DatabaseError, connection
+from django.db import DatabaseError, InterfaceError, OperationalError, connection
 
 from largesse.adapters.postgres import statements
 from largesse.adapters.postgres.statements import Row, Steps
@@ -39,11 +39,11 @@ def run(steps: Steps[T]) -> T:
                 return result
     except DatabaseError as error:
         cause = error.__cause__
-        found = statements.refusal(
-            getattr(cause, "sqlstate", None),
-            getattr(getattr(cause, "diag", None), "constraint_name", None),
-            str(error),
-        )
+        sqlstate = getattr(cause, "sqlstate", None)
+        if sqlstate is None and not isinstance(error, OperationalError | InterfaceError):
+            raise
+        constraint = getattr(getattr(cause, "diag", None), "constraint_name", None)
+        found = statements.refusal(sqlstate, constraint, str(error))
         if found is None:
             raise
         raise found from error

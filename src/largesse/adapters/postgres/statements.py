@@ -20,7 +20,8 @@ from largesse.ledger.gifts import GiftPosting, GiftResult
 from largesse.ledger.journals import Journal, NewLot, Transfer
 from largesse.ledger.lots import Lot, Purse, SerialRange
 from largesse.ledger.ports import Posted, WalletState
-from largesse.money.errors import DomainError, TransientError
+from largesse.money.amounts import BadAmount
+from largesse.money.errors import DomainError, InvariantViolation, TransientError
 from largesse.money.ids import PLATFORM, HolderId, creator_bucket, fan_bucket
 
 T = TypeVar("T")
@@ -35,8 +36,22 @@ class Query:
     params: Sequence[Any] | Mapping[str, Any] = ()
 
 
+_GAVE_WAY_CLASSES = frozenset({"08", "53", "57"})
+"""Classes of SQLSTATE: lost connection, out of a resource, ended by an operator."""
+_GAVE_WAY = frozenset({"40001", "40P01", "55P03"})
+"""Serialization failure, deadlock, lock not available."""
+
 Steps = Generator[Query, list[Row], T]
 """A conversation with the database: yields queries, is sent their rows, returns the result."""
+
+
+_JOURNAL = "smallint uuid text bigint timestamptz text bytea jsonb"
+_TRANSFER = "integer text bigint boolean text bigint boolean text bigint"
+_LOT = "integer text bigint bigint bigint text text text timestamptz"
+_VOID = "integer text bigint bigint"
+_GIFT = "smallint uuid bigint bigint bigint integer integer bigint integer bigint timestamptz"
+
+_QUOTED = frozenset({"text", "bytea", "jsonb"})
 
 
 def _call(function: str, columns: str, kinds: str) -> str:
@@ -46,18 +61,29 @@ def _call(function: str, columns: str, kinds: str) -> str:
 
 
 _POST_JOURNALS = _call(
-    "ledger_post_journals",
-    "ord, seq, outcome",
-    "smallint uuid text bigint timestamptz text bytea jsonb "
-    "integer text bigint boolean text bigint boolean text bigint "
-    "integer text bigint bigint bigint text text text timestamptz "
-    "integer text bigint bigint",
+    "ledger_post_journals", "ord, seq, outcome", " ".join((_JOURNAL, _TRANSFER, _LOT, _VOID))
 )
-_POST_GIFTS = _call(
-    "ledger_post_gifts",
-    "outcome, seq, bonus, balance",
-    "smallint uuid bigint bigint bigint integer integer bigint integer bigint timestamptz",
-)
+_POST_GIFTS = _call("ledger_post_gifts", "outcome, seq, bonus, balance", _GIFT)
+
+
+def _arrays(kinds: str, rows: Sequence[Row]) -> list[str | list[Any]]:
+    """Turn rows, one value a kind, into the columns that `unnest` wants."""
+    names = kinds.split()
+    columns = zip(*rows, strict=True) if rows else [()] * len(names)
+    return [_array(kind, column) for kind, column in zip(names, columns, strict=True)]
+
+
+def _array(kind: str, values: Sequence[Any]) -> str | list[Any]:
+    """Return a column as PostgreSQL reads arrays of this kind.
+
+    Numbers, ids and times need no quoting, so their literal is joined here; psycopg's general form
+    looks at every element and took half of a batch's time outside the database.
+    """
+    if kind in _QUOTED:
+        return list(values)
+    if kind == "timestamptz":
+        values = [value and value.isoformat() for value in values]
+    return "{" + ",".join(["NULL" if value is None else str(value) for value in values]) + "}"
 
 
 def fingerprint(journal: Journal) -> bytes:
@@ -69,7 +95,17 @@ def fingerprint(journal: Journal) -> bytes:
             (str(t.debit), str(t.credit), t.amount.minor, t.amount.asset.code)
             for t in journal.transfers
         ],
-        [(lot.coin_class.value, lot.coins, lot.price_minor, lot.currency) for lot in journal.lots],
+        [
+            (
+                lot.coin_class.value,
+                lot.coins,
+                lot.price_minor,
+                lot.tax_minor,
+                lot.currency,
+                lot.channel,
+            )
+            for lot in journal.lots
+        ],
     )
     return hashlib.sha256(repr(content).encode()).digest()
 
@@ -79,25 +115,13 @@ def post_journals(journals: Sequence[Journal]) -> Steps[list[Posted]]:
     if not journals:
         return []
     rows = yield Query(_POST_JOURNALS, _journal_columns(journals))
-    posted = []
-    for journal, (_, seq, outcome) in zip(journals, rows, strict=True):
-        if outcome == "key_reused":
-            raise KeyReused(
-                f"The key {journal.id} stands for another {journal.event.value}. Send a new key.",
-                key=str(journal.id),
-            )
-        posted.append(Posted(journal.bucket, seq, outcome == "replayed"))
-    return posted
+    return [
+        Posted(journal.bucket, seq, replayed)
+        for journal, (seq, replayed) in zip(journals, rows, strict=True)
+    ]
 
 
-def _columns(rows: list[Row], width: int) -> list[list[object]]:
-    """Turn rows into `width` columns, as `unnest` wants them."""
-    return (
-        [list(column) for column in zip(*rows, strict=True)] if rows else [[] for _ in range(width)]
-    )
-
-
-def _journal_columns(journals: Sequence[Journal]) -> list[list[object]]:
+def _journal_columns(journals: Sequence[Journal]) -> list[str | list[Any]]:
     numbered = list(enumerate(journals, start=1))
     heads = [_head(j) for j in journals]
     transfers = [(of, *_transfer(t)) for of, j in numbered for t in j.transfers]
@@ -107,7 +131,12 @@ def _journal_columns(journals: Sequence[Journal]) -> list[list[object]]:
         for of, j in numbered
         for v in j.voids
     ]
-    return [*_columns(heads, 8), *_columns(transfers, 9), *_columns(lots, 9), *_columns(voids, 4)]
+    return [
+        *_arrays(_JOURNAL, heads),
+        *_arrays(_TRANSFER, transfers),
+        *_arrays(_LOT, lots),
+        *_arrays(_VOID, voids),
+    ]
 
 
 def _head(j: Journal) -> Row:
@@ -143,7 +172,8 @@ def post_gifts(gifts: Sequence[GiftPosting]) -> Steps[list[GiftResult]]:
         return []
     rows = yield Query(
         _POST_GIFTS,
-        _columns(
+        _arrays(
+            _GIFT,
             [
                 (
                     fan_bucket(g.fan),
@@ -160,7 +190,6 @@ def post_gifts(gifts: Sequence[GiftPosting]) -> Steps[list[GiftResult]]:
                 )
                 for g in gifts
             ],
-            11,
         ),
     )
     return [
@@ -214,14 +243,22 @@ def read_lots(holder: HolderId) -> Steps[list[Lot]]:
 
 
 def read_balance(holder: HolderId, account: Account, *, lock: bool) -> Steps[int]:
-    """Read a creator's balance, or with PLATFORM an account summed over all buckets."""
+    """Read a creator's balance, or with PLATFORM an account summed over all buckets.
+
+    Raises InvariantViolation for a platform account that holds several currencies: they do not add
+    up to anything (`reading.platform_balances` tells them apart).
+    """
     if holder == PLATFORM:
         rows = yield Query(
-            "SELECT coalesce(sum(balance), 0)::bigint FROM ledger_account WHERE holder = 0 "
-            "AND code = %s",
-            (account.code,),
+            "SELECT sum(gift_clearing)::bigint FROM ledger_bucket"
+            if account is Account.GIFT_CLEARING
+            else "SELECT sum(balance)::bigint FROM ledger_account WHERE holder = 0 "
+            "AND code = %(code)s GROUP BY asset",
+            {"code": account.code},
         )
-        return int(rows[0][0])
+        if len(rows) > 1:
+            raise InvariantViolation(f"{account.code} holds several currencies; name one.")
+        return int(rows[0][0]) if rows else 0
     bucket = creator_bucket(holder)
     if lock:
         yield from lock_bucket(bucket)
@@ -254,15 +291,25 @@ def freeze_wallet(holder: HolderId, *, frozen: bool) -> Steps[None]:
 def refusal(sqlstate: str | None, constraint: str | None, message: str) -> DomainError | None:
     """Translate a database error into a refusal; None means that it is a bug of ours.
 
-    Matched by SQLSTATE: names of constraints carry shard suffixes on a distributed database.
+    Matched by SQLSTATE: names of constraints carry shard suffixes on a distributed database. None
+    as `sqlstate` means that the connection was lost.
     """
-    if sqlstate == "23514":
-        return InsufficientBalance(
-            "An account would fall below zero; nothing was posted.", constraint=constraint or ""
-        )
-    if sqlstate is None or sqlstate[:2] in {"08", "57"} or sqlstate in {"40001", "40P01"}:
+    said = message.strip().split("\n", 1)[0]
+    match sqlstate:
+        case "23514":
+            return InsufficientBalance(
+                "An account would fall below zero; nothing was posted.", constraint=constraint or ""
+            )
+        case "LG001":
+            return KeyReused(
+                f"The key {said} stands for something else. Send a new key for a new wish.",
+                key=said,
+            )
+        case "22003":
+            return BadAmount("An account would exceed what a ledger can hold; nothing was posted.")
+    if sqlstate is None or sqlstate[:2] in _GAVE_WAY_CLASSES or sqlstate in _GAVE_WAY:
         return TransientError(
-            f"The database gave way ({message.strip() or 'connection lost'}). "
+            f"The database gave way ({said or 'connection lost'}). "
             "Send the same request again; it takes effect once."
         )
     return None
