@@ -61,7 +61,7 @@ def _call(function: str, columns: str, kinds: str) -> str:
 
 
 _POST_JOURNALS = _call(
-    "ledger_post_journals", "ord, seq, outcome", f"{_JOURNAL} {_TRANSFER} {_LOT} {_VOID}"
+    "ledger_post_journals", "seq, replayed", f"{_JOURNAL} {_TRANSFER} {_LOT} {_VOID}"
 )
 _POST_GIFTS = _call("ledger_post_gifts", "outcome, seq, bonus, balance", _GIFT)
 
