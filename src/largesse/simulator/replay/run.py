@@ -1,8 +1,8 @@
 """One replay from file to report.
 
-Owns the two passes (is every line usable? then post) and the report. Must not know the terminal:
-progress is told to a callable. Invariant: a file with a line that cannot be used posts nothing,
-unless the caller asked to skip such lines.
+Owns the two passes (is every line usable? then post) and the report. Must not know the terminal.
+Invariant: a file with a line that cannot be used posts nothing, unless the caller asked to skip
+such lines.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ from largesse.adapters.postgres.statements import Query, Steps
 from largesse.money.ids import HolderId
 from largesse.simulator.replay import services
 from largesse.simulator.replay.engine import Replay
-from largesse.simulator.replay.events import BadLine, BadLines, Event
+from largesse.simulator.replay.events import BadLine, BadLines
 from largesse.simulator.replay.formats import read
 
 _SHOWN_BAD_LINES = 10
+_PROGRESS_STEP = 500
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What the caller chose: the share in basis points, the hold, and whether to skip bad lines."""
+    """What the caller chose: the creators' share in basis points, and the hold in days."""
 
     share_bp: int
     hold_days: int
-    skip_bad: bool
 
 
 def inspect(path: Path, name: str, *, skip_bad: bool) -> tuple[int, list[tuple[int, str]]]:
@@ -58,31 +58,26 @@ def inspect(path: Path, name: str, *, skip_bad: bool) -> tuple[int, list[tuple[i
 
 
 def replay(
-    path: Path, name: str, options: Options, now: datetime, tell: Callable[[int, int], None]
+    path: Path, name: str, options: Options, now: datetime, advance: Callable[[int], None]
 ) -> dict[str, object]:
-    """Drive a file through the engine and return the report, ready for JSON.
+    """Drive a file that was inspected through the engine; return the report, ready for JSON.
 
-    `tell(done, total)` hears of progress in events. Raises what `inspect` and `Replay.feed` raise.
+    `advance(events)` hears of progress. Lines that cannot be used are passed over: `inspect` told
+    of them. Raises TransientError when the database gives way; the same call goes on from there.
     """
-    total, bad = inspect(path, name, skip_bad=options.skip_bad)
     policy = services.replay_policy(options.share_bp, options.hold_days, now)
     started = time.monotonic_ns()
     engine = Replay(name, policy)
     events = (event for _, event in read(path, name) if not isinstance(event, BadLine))
-    while chunk := list(islice(events, 500)):
-        _feed(engine, chunk)
-        tell(engine.counts.events, total)
+    while chunk := list(islice(events, _PROGRESS_STEP)):
+        for event in chunk:
+            engine.feed(event)
+        advance(len(chunk))
     engine.finish()
-    elapsed_ms = max(1, (time.monotonic_ns() - started) // 1_000_000)
-    return _report(engine, elapsed_ms, bad)
+    return _report(engine, max(1, (time.monotonic_ns() - started) // 1_000_000))
 
 
-def _feed(engine: Replay, events: list[Event]) -> None:
-    for event in events:
-        engine.feed(event)
-
-
-def _report(engine: Replay, elapsed_ms: int, bad: list[tuple[int, str]]) -> dict[str, object]:
+def _report(engine: Replay, elapsed_ms: int) -> dict[str, object]:
     counts = engine.counts
     diamonds = run(_diamonds_of(list(engine.creators.values())))
     per_creator = {
@@ -101,7 +96,6 @@ def _report(engine: Replay, elapsed_ms: int, bad: list[tuple[int, str]]) -> dict
         "rejected": sum(counts.rejected.values()),
         "rejected_by_reason": dict(counts.rejected),
         "replayed": counts.replayed,
-        "bad_lines": [{"line": number, "reason": why} for number, why in bad],
         "seconds": elapsed_ms / 1000,
         "gifts_per_second": counts.gifts * 1000 // elapsed_ms,
         "per_creator": per_creator,
