@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 from django.test import Client
+from pytest_django import Settings
 
 from largesse.gifting.services import close_room, open_room
 from largesse.money.ids import HolderId, RoomId, id_from_name
@@ -57,6 +58,15 @@ def test_a_creator_is_led_on_and_a_fan_may_become_one(
 ) -> None:
     assert "Become a creator" in words_of(signed_in(new_person()))
     assert "Create an account" not in words_of(signed_in(new_person()))
+
+
+@pytest.mark.parametrize(("language", "direction"), [("en", "ltr"), ("ar", "rtl")])
+def test_the_page_runs_in_the_direction_of_its_language(
+    client: Client, settings: Settings, language: str, direction: str
+) -> None:
+    settings.LANGUAGES = [("en", "English"), ("ar", "Arabic")]
+    page = client.get("/", headers={"accept-language": language}).content.decode()
+    assert f'<html lang="{language}" dir="{direction}">' in page
 
 
 def test_only_reading_is_possible(client: Client) -> None:

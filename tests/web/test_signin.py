@@ -335,6 +335,12 @@ class TestConsole:
         assert response["Location"] == "/console/"
         assert client.get("/console/").status_code == HTTPStatus.OK
 
+    @pytest.mark.parametrize("path", ["mfa/authenticator/", "account/emailaddress/"])
+    def test_nobody_elses_factors_or_addresses_can_be_changed_there(
+        self, operator: Client, path: str
+    ) -> None:
+        assert operator.get(f"/console/{path}").status_code == HTTPStatus.NOT_FOUND
+
 
 class TestProfile:
     def test_a_new_name_is_kept(self, new_person: RegisterPerson, signed_in: SignIn) -> None:

@@ -1,19 +1,25 @@
 """The site object of the operator console.
 
 Owns the console's own sign-in and title. Must not know its pages. Invariant: the admin's password
-form is never shown; staff sign in where everybody does, with their second factor.
+form is never shown; staff sign in where everybody does, with their second factor, and cannot change
+anybody else's factors or addresses by hand.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from allauth.account.decorators import secure_admin_login
+from django.contrib.admin import ModelAdmin
+from django.db.models import Model
 from django.http import HttpRequest, HttpResponseBase
 from unfold.sites import UnfoldAdminSite
 
 AdminView = Callable[[HttpRequest, dict[str, Any] | None], HttpResponseBase]
+
+OWNERS_ONLY = frozenset({"account", "mfa"})
+"""Apps whose rows are keys to somebody's account: addresses and second factors."""
 
 
 class ConsoleSite(UnfoldAdminSite):
@@ -22,6 +28,17 @@ class ConsoleSite(UnfoldAdminSite):
     site_title = "largesse console"
     site_header = "largesse"
     index_title = "Console"
+
+    def register(
+        self,
+        model_or_iterable: type[Model] | Iterable[type[Model]],
+        admin_class: type[ModelAdmin[Any]] | None = None,
+        **options: Any,
+    ) -> None:
+        """Take a model into the console, except those that only their owner may change."""
+        models = [model_or_iterable] if isinstance(model_or_iterable, type) else model_or_iterable
+        shown = [model for model in models if model._meta.app_label not in OWNERS_ONLY]
+        super().register(shown, admin_class, **options)
 
     def login(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None

@@ -36,6 +36,8 @@ LOG_CONFIG: dict[str, object] = {
     "loggers": {
         "django": {"handlers": [], "propagate": True, "level": "INFO"},
         "django.server": {"handlers": [], "propagate": True, "level": "WARNING"},
+        # These say too much: each imported task, each passkey by its id.
         "procrastinate.blueprints": {"level": "WARNING"},
+        "fido2": {"level": "WARNING"},
     },
 }

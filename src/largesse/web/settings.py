@@ -11,6 +11,8 @@ import os
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from django.templatetags.static import static
+
 from largesse.adapters.config import Config
 from largesse.web.csp import page_policy
 from largesse.web.database import database_settings
@@ -220,4 +222,12 @@ UNFOLD = {
     "SITE_HEADER": "largesse",
     "SITE_SUBHEADER": "Operator console",
     "SITE_URL": "/",
+    "SITE_ICON": lambda request: static("largesse/art/favicon.svg"),
+    "SITE_FAVICONS": [
+        {
+            "rel": "icon",
+            "type": "image/svg+xml",
+            "href": lambda request: static("largesse/art/favicon.svg"),
+        }
+    ],
 }
