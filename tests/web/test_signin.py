@@ -179,6 +179,54 @@ class TestSignIn:
         assert client.post("/accounts/login/", data)["Location"] == "/"
 
 
+class TestForgottenPassword:
+    def test_the_code_from_the_mail_sets_a_new_one(
+        self, client: Client, new_person: RegisterPerson, mailoutbox: list[EmailMessage]
+    ) -> None:
+        user = new_person()
+        answer = client.post("/accounts/password/reset/", {"email": user.email})
+        assert path_of(answer) == "/accounts/password/reset/confirm/"
+        found = re.search(r"^[A-Z]{4}-[A-Z]{4}$", str(mailoutbox[0].body), re.MULTILINE)
+        assert found
+        page = client.get("/accounts/password/reset/confirm/")
+        assert 'inputmode="numeric"' not in page.content.decode()
+        answer = client.post("/accounts/password/reset/confirm/", {"code": found.group()})
+        assert path_of(answer) == "/accounts/password/reset/complete/"
+        assert client.get("/accounts/password/reset/complete/").status_code == HTTPStatus.OK
+        new = "another long sentence"
+        passwords = {"password1": new, "password2": new}
+        client.post("/accounts/password/reset/complete/", passwords)
+        sign_in(client, user, new)
+        assert who(client) == user.pk
+
+    def test_the_answer_for_a_strange_address_is_the_same(
+        self, client: Client, mailoutbox: list[EmailMessage]
+    ) -> None:
+        answer = client.post("/accounts/password/reset/", {"email": "strange@example.org"})
+        assert path_of(answer) == "/accounts/password/reset/confirm/"
+        assert "signup" in mailoutbox[0].body
+
+
+class TestNewAddress:
+    def test_the_old_one_stays_until_the_new_one_is_confirmed(
+        self,
+        client: Client,
+        new_person: RegisterPerson,
+        mailoutbox: list[EmailMessage],
+        password: str,
+    ) -> None:
+        user = new_person()
+        sign_in(client, user, password)
+        client.post("/accounts/email/", {"email": "new@example.org", "action_add": ""})
+        user.refresh_from_db()
+        assert user.email != "new@example.org"
+        [mail] = [mail for mail in mailoutbox if mail.to == ["new@example.org"]]
+        client.post("/accounts/confirm-email/", {"code": code_in(mail)})
+        user.refresh_from_db()
+        assert user.email == "new@example.org"
+        assert "new@example.org" in client.get("/accounts/email/").content.decode()
+
+
 class TestSessionCookie:
     def test_a_tampered_cookie_is_nobody(
         self, new_person: RegisterPerson, signed_in: SignIn
