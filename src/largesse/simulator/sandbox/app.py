@@ -239,7 +239,7 @@ def _page(checkout: CheckoutRow) -> tuple[int, list[Any], bytes]:
 
 
 async def _body(receive: Receive) -> bytes:
-    body = b""
+    body: bytes = b""
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
@@ -248,13 +248,14 @@ async def _body(receive: Receive) -> bytes:
         if len(body) > MAX_BODY_BYTES:
             raise Problem(413, "too_large", f"A body has at most {MAX_BODY_BYTES} bytes.")
         if not message.get("more_body"):
-            return body
+            return bytes(body)
 
 
 def _header(scope: Scope, name: bytes) -> str | None:
-    for key, value in scope["headers"]:
+    headers: list[tuple[bytes, bytes]] = scope["headers"]
+    for key, value in headers:
         if key.lower() == name:
-            return bytes(value).decode("latin-1")
+            return value.decode("latin-1")
     return None
 
 
