@@ -17,6 +17,8 @@ from largesse.web.pages import errors, landing
 _GROUPS = {
     "store/": "store",
     "wallet/": "wallet",
+    "settings/": "settings",
+    "notifications/": "notifications",
     "live/": "room",
     "studio/": "studio",
     "payouts/": "payouts",
