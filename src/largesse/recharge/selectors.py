@@ -6,6 +6,9 @@ question is answered about their own orders only; another's and none look the sa
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+from largesse.money.amounts import Amount
 from largesse.money.ids import HolderId, OrderId
 from largesse.recharge.errors import UnknownOrder
 from largesse.recharge.models import Order, OrderEvent
@@ -34,3 +37,9 @@ def parked_orders(limit: int) -> list[Order]:
     """Return the orders that wait for a person, oldest first."""
     parked = Order.objects.exclude(park_reason="").exclude(status=Status.REFUNDED)
     return list(parked.order_by("created_at")[:limit])
+
+
+def prices_of(holder: HolderId, order_ids: Iterable[OrderId]) -> dict[OrderId, Amount]:
+    """Return what a fan paid for some of their orders, tax included."""
+    orders = Order.objects.filter(holder=holder, pk__in=list(order_ids))
+    return {OrderId(order.pk): order.price for order in orders}
