@@ -12,7 +12,7 @@ from importlib.util import find_spec
 from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path
 
-from largesse.web.pages import errors, landing
+from largesse.web.pages import errors, health, landing
 
 _GROUPS = {
     "store/": "store",
@@ -27,6 +27,7 @@ _GROUPS = {
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", landing.landing, name="landing"),
+    path("healthz", health.healthz),
     path("accounts/", include("allauth.urls")),
     path("me/", include("largesse.web.pages.profile")),
     path("sandbox/mail/", include("largesse.web.pages.sandbox_mail")),
