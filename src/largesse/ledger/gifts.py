@@ -12,13 +12,16 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
+from largesse.ledger.errors import BadJournal
 from largesse.money.amounts import checked_minor
-from largesse.money.ids import HolderId, RoomId
+from largesse.money.ids import PLATFORM, HolderId, RoomId
 
 Outcome = Literal["posted", "replayed", "key_reused", "blocked", "insufficient"]
 """In order of precedence: a replay is answered even where a new gift would be refused."""
 
 OUTCOMES: tuple[Outcome, ...] = ("posted", "replayed", "key_reused", "blocked", "insufficient")
+
+_MAX_INTEGER = 2**31 - 1
 
 IMPORTED_GIFT = 0
 """The catalogue code of gifts that came from a file with an amount of their own."""
@@ -46,6 +49,15 @@ class GiftPosting:
     def __post_init__(self) -> None:
         checked_minor(self.coins, what="coins of a gift")
         checked_minor(self.count, what="count of a gift")
+        # One gift that no column holds would fail the whole batch that it travels in.
+        if self.coins == 0 or not 1 <= self.count <= _MAX_INTEGER:
+            raise BadJournal("A gift needs at least one coin, and 1 to 2,147,483,647 pieces.")
+        if not (0 <= self.gift <= _MAX_INTEGER and 0 < self.policy <= _MAX_INTEGER):
+            raise BadJournal(f"There is no gift {self.gift} under policy {self.policy}.")
+        if self.fan <= PLATFORM or self.creator <= PLATFORM:
+            raise BadJournal("A gift goes from a person to a person.")
+        if self.at.tzinfo is None:
+            raise BadJournal("The time of a gift needs a zone.")
 
 
 @dataclass(frozen=True, slots=True)

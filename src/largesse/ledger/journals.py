@@ -13,11 +13,12 @@ from datetime import datetime
 from enum import Enum
 from uuid import UUID
 
-from largesse.ledger.accounts import Account, AccountRef, Unit
+from largesse.ledger.accounts import WALLET_ACCOUNTS, Account, AccountRef, Unit
 from largesse.ledger.errors import BadJournal
 from largesse.ledger.lots import CoinClass, SerialRange
-from largesse.money.amounts import Amount
-from largesse.money.ids import BUCKETS, PLATFORM, HolderId
+from largesse.money.amounts import Amount, checked_minor
+from largesse.money.currencies import CURRENCY_EXPONENTS
+from largesse.money.ids import BUCKETS, PLATFORM, HolderId, creator_bucket, fan_bucket
 
 COIN_ACCOUNTS = {CoinClass.PAID: Account.FAN_PAID, CoinClass.BONUS: Account.FAN_BONUS}
 
@@ -77,6 +78,15 @@ class NewLot:
     reference: str
     expires_at: datetime | None = None
 
+    def __post_init__(self) -> None:
+        if checked_minor(self.coins, what="coins of a lot") == 0:
+            raise BadJournal("A lot needs at least one coin.")
+        checked_minor(self.price_minor, what="price of a lot")
+        if checked_minor(self.tax_minor, what="tax of a lot") > self.price_minor:
+            raise BadJournal("The tax of a lot must be a part of its price.")
+        if self.price_minor and self.currency not in CURRENCY_EXPONENTS:
+            raise BadJournal(f"A lot is paid for in a currency, not in {self.currency!r}.")
+
 
 @dataclass(frozen=True, slots=True)
 class NewVoid:
@@ -84,6 +94,10 @@ class NewVoid:
 
     coin_class: CoinClass
     serials: SerialRange
+
+    def __post_init__(self) -> None:
+        if not len(self.serials):
+            raise BadJournal("A void range needs at least one serial.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,9 +122,15 @@ class Journal:
             raise BadJournal("The time of a journal needs a zone.")
         if not self.transfers:
             raise BadJournal("A journal needs at least one transfer.")
-        if len(self.holders) > 1:
+        people = self._personal_sides
+        if any(side.holder != people[0].holder for side in people):
             raise BadJournal("No journal leads from one holder to another.")
-        if (self.lots or self.voids) and not self.holders:
+        for side in people:
+            is_fan = side.account in WALLET_ACCOUNTS
+            home = fan_bucket(side.holder) if is_fan else creator_bucket(side.holder)
+            if home != self.bucket:
+                raise BadJournal(f"{side} lives in bucket {home}, not in {self.bucket}.")
+        if (self.lots or self.voids) and not people:
             raise BadJournal("Lots and void serials belong to a holder.")
         for coin_class, account in COIN_ACCOUNTS.items():
             serials = sum(lot.coins for lot in self.lots if lot.coin_class is coin_class)
@@ -126,12 +146,11 @@ class Journal:
         )
 
     @property
-    def holders(self) -> frozenset[HolderId]:
-        """The people whose accounts it touches: none or one."""
+    def _personal_sides(self) -> list[AccountRef]:
         sides = (side for t in self.transfers for side in (t.debit, t.credit))
-        return frozenset(side.holder for side in sides if side.holder != PLATFORM)
+        return [side for side in sides if side.holder != PLATFORM]
 
     @property
     def holder(self) -> HolderId:
         """The person whose accounts it touches, or PLATFORM."""
-        return next(iter(self.holders), PLATFORM)
+        return next((side.holder for side in self._personal_sides), PLATFORM)

@@ -71,7 +71,7 @@ def parse_public_id(prefix: str, text: str) -> int:
     """Return the number behind a public id; raises BadId with the form that was expected."""
     head, _, tail = text.partition("_")
     number = 0
-    bad = head != prefix or len(tail) != _PUBLIC_LENGTH
+    bad = head != prefix or len(tail) != _PUBLIC_LENGTH or not tail.isascii()
     for char in tail.lower():
         digit = _DIGITS.get(char)
         if bad or digit is None:

@@ -114,10 +114,15 @@ def test_two_bodies_under_one_key_in_one_call_are_refused(book: Driver) -> None:
 def test_refused_key_leaves_nothing_even_if_the_caller_goes_on(ledger: DjangoDriver) -> None:
     """The promise of `Book.post`: whoever catches KeyReused cannot commit the other journals."""
     ledger.post([recharge("r", FAN, 100)])
-    with pytest.raises(DatabaseError), transaction.atomic():
-        with pytest.raises(KeyReused):
-            DjangoBook().post([recharge("s", FAN, 7), recharge("r", FAN, 101)])
-        rows("SELECT 1")
+
+    def post_and_go_on() -> None:
+        with transaction.atomic():
+            with pytest.raises(KeyReused):
+                DjangoBook().post([recharge("s", FAN, 7), recharge("r", FAN, 101)])
+            rows("SELECT 1")
+
+    with pytest.raises(DatabaseError):
+        post_and_go_on()
     assert ledger.wallet(FAN).spendable == 100
 
 
@@ -228,9 +233,13 @@ def test_journals_are_posted_inside_a_transaction_only(ledger: DjangoDriver) -> 
 
 
 def test_posting_and_state_change_roll_back_together(ledger: DjangoDriver) -> None:
-    with pytest.raises(RuntimeError, match="the order failed"), transaction.atomic():
+    @transaction.atomic
+    def post_and_fail() -> None:
         DjangoBook().post([recharge("r", FAN, 1)])
         raise RuntimeError("the order failed")
+
+    with pytest.raises(RuntimeError, match="the order failed"):
+        post_and_fail()
     assert ledger.wallet(FAN).spendable == 0
 
 
