@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 
 import pytest
@@ -71,3 +72,8 @@ def test_the_page_runs_in_the_direction_of_its_language(
 
 def test_only_reading_is_possible(client: Client) -> None:
     assert client.post("/").status_code == 405
+
+
+def test_a_fan_sees_their_coins_in_the_bar(new_person: RegisterPerson, signed_in: SignIn) -> None:
+    words = words_of(signed_in(new_person()))
+    assert re.search(r'coins--pill" href="/wallet/">0\s+<span class="coins__unit">coins', words)

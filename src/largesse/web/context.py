@@ -1,11 +1,12 @@
 """What every template may know.
 
-Owns the names that the shell of a page uses. Must not query the database. Invariant: nothing here
-is secret; it may stand in any page.
+Owns the names that the shell of a page uses. Must not query the database before a template asks.
+Invariant: nothing here is about anyone but the person who is signed in.
 """
 
 from __future__ import annotations
 
+from functools import partial
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
@@ -13,6 +14,9 @@ from django.conf import settings
 from django.core.exceptions import DisallowedHost
 from django.http import HttpRequest
 from django.urls import reverse
+
+from largesse.adapters.postgres.book import DjangoBook
+from largesse.people.models import User
 
 
 def product(request: HttpRequest) -> dict[str, object]:
@@ -26,7 +30,16 @@ def product(request: HttpRequest) -> dict[str, object]:
             reverse("sandbox_mail:index") if settings.HAS_SANDBOX_MAIL_PAGE else ""
         ),
         "passkey_address": _passkey_address(request),
+        "coin_balance": partial(_coins_of, request),
     }
+
+
+def _coins_of(request: HttpRequest) -> int | None:
+    """Return the coins that the signed-in fan could spend, or None for a stranger."""
+    if not isinstance(request.user, User):
+        return None
+    wallet = DjangoBook().wallet(request.user.holder_key)
+    return wallet.paid.balance + wallet.bonus.balance
 
 
 def _passkey_address(request: HttpRequest) -> str:

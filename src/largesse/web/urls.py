@@ -2,7 +2,7 @@
 
 Owns which page group answers under which prefix. Must not hold views. Invariant: each page group
 is one module of `largesse.web.pages` with an `app_name` equal to its module's name, whose front
-page is called `index`; only the landing page has no prefix.
+page, if it has one, is called `index`; only the landing page has no prefix.
 """
 
 from __future__ import annotations
