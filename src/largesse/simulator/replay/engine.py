@@ -1,17 +1,21 @@
 """The engine of a replay: events in, postings out, in batches.
 
 Owns the order of work: which coins a fan needs before a gift, what waits in a batch, and what must
-see everything before it posted. Must not read files or know SQL. Invariant: every journal's id is
-made of the event's id and time, and what is posted depends on the file alone, so a second run (or
-one after a crash) posts only what is missing.
+see everything before it posted. A batch is posted by one worker thread while the next is gathered;
+the worker is the only one that touches the database. Must not read files or know SQL. Invariant:
+every journal's id is made of the event's id and time, and what is posted depends on the file alone,
+so a second run (or one after a crash) posts only what is missing.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import TypeVar
 from uuid import UUID
 
 from largesse.earnings.rules import SharePolicy
@@ -26,6 +30,8 @@ from largesse.money.ids import HolderId, RoomId, id_from_name, uuid7
 from largesse.simulator.replay import services
 from largesse.simulator.replay.events import Event, Gift, Payout, Recharge, Refund
 from largesse.simulator.replay.services import Person
+
+T = TypeVar("T")
 
 BATCH = 2_000
 """Gifts or recharges a transaction."""
@@ -67,6 +73,15 @@ class _Waiting:
         return max(len(self.gifts), len(self.recharges)) >= BATCH
 
 
+def _post(waiting: _Waiting, at: datetime) -> services.Batch:
+    """Post a batch and credit its creators, on the worker."""
+    postings = [posting for posting, _, _ in waiting.gifts]
+    posted = services.post_batch(waiting.people.values(), waiting.recharges, postings, at)
+    if postings:
+        services.credit_creators(at)
+    return posted
+
+
 class Replay:
     """Drives events through the book. `namespace` keeps the names of different formats apart."""
 
@@ -79,6 +94,8 @@ class Replay:
         self._seen: dict[int, int] = {}
         self._streaks = StreakBook()
         self._waiting = _Waiting()
+        self._posting: tuple[_Waiting, Future[services.Batch]] | None = None
+        self._worker = ThreadPoolExecutor(1, "replay")
         self._last_at: datetime | None = None
 
     def feed(self, event: Event) -> None:
@@ -100,14 +117,21 @@ class Replay:
             case Payout():
                 self._payout(event)
         if self._waiting.is_full():
-            self.flush()
+            self._send()
 
     def finish(self) -> None:
         """Post what waits, credit every creator and let what is due mature."""
-        self.flush()
+        self._flush()
         if self._last_at is not None:
-            services.credit_creators(self._last_at)
-            services.mature(self._last_at)
+            self._run(services.credit_creators, self._last_at)
+            self._run(services.mature, self._last_at)
+
+    def __enter__(self) -> Replay:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._worker.submit(services.close_connection)
+        self._worker.shutdown()
 
     # -- Events --------------------------------------------------------------------------------
 
@@ -140,7 +164,7 @@ class Replay:
         )
         self._waiting.gifts.append((posting, event, tap))
         if tap is not None:
-            self.flush()  # the next frame of this streak needs the sequence of its first gift
+            self._flush()  # the next frame of this streak needs the sequence of its first gift
 
     def _tap(self, event: Gift, fan: HolderId) -> Tap | None:
         """Reserve what a cumulative frame adds; None for a gift that is no frame."""
@@ -167,20 +191,18 @@ class Replay:
         state = self.fans[fan]
         state.balance += coins
         if state.debt:
-            self.flush()
-            services.repay_debt(self._key(name + "/debt", at), at, fan)
+            self._run(services.repay_debt, self._key(name + "/debt", at), at, fan)
             repaid = min(state.debt, state.balance)
             state.debt -= repaid
             state.balance -= repaid
 
     def _refund(self, event: Refund) -> None:
-        self.flush()
         fan = self._fan(event.fan)
         state = self.fans[fan]
         key = self._key(event.id, event.at)
         try:
-            self._count_replay(
-                services.refund(key, event.at, fan, event.coins, event.money, event.id)
+            self.counts.replayed += self._run(
+                services.refund, key, event.at, fan, event.coins, event.money, event.id
             )
         except DomainError as error:
             self.counts.rejected[error.code] += 1
@@ -190,40 +212,55 @@ class Replay:
         state.debt += event.coins - taken
 
     def _payout(self, event: Payout) -> None:
-        self.flush()
         creator = self._creator(event.creator)
-        services.credit_creators(event.at)
-        services.mature(event.at)
         key = self._key(event.id, event.at)
+        self._run(services.credit_creators, event.at)
+        self._run(services.mature, event.at)
         try:
-            self._count_replay(
-                services.pay_out(
-                    key, event.at, creator, self._policy, event.diamonds, event.money, event.id
-                )
+            self.counts.replayed += self._run(
+                services.pay_out,
+                key,
+                event.at,
+                creator,
+                self._policy,
+                event.diamonds,
+                event.money,
+                event.id,
             )
         except DomainError as error:
             self.counts.rejected[error.code] += 1
 
     # -- Batches -------------------------------------------------------------------------------
 
-    def flush(self) -> None:
-        """Post everything that waits, in one transaction."""
+    def _send(self) -> None:
+        """Hand everything that waits to the worker, once it is done with the batch before."""
+        self._collect()
         waiting, self._waiting = self._waiting, _Waiting()
         if self._last_at is None or not (waiting.people or waiting.recharges or waiting.gifts):
             return
-        posted = services.post_batch(
-            waiting.people.values(),
-            waiting.recharges,
-            [posting for posting, _, _ in waiting.gifts],
-            self._last_at,
-        )
+        self._posting = waiting, self._worker.submit(_post, waiting, self._last_at)
+
+    def _flush(self) -> None:
+        """Return when everything that waited is posted."""
+        self._send()
+        self._collect()
+
+    def _collect(self) -> None:
+        """Wait for the batch that is being posted, and count what became of it."""
+        if self._posting is None:
+            return
+        (waiting, future), self._posting = self._posting, None
+        posted = future.result()
         self.counts.replayed += posted.recharges_replayed
         for code in posted.recharges_refused:
             self.counts.rejected[code] += 1
         for (posting, event, tap), result in zip(waiting.gifts, posted.gifts, strict=True):
             self._count_gift(posting, event, tap, result)
-        if waiting.gifts:
-            services.credit_creators(self._last_at)
+
+    def _run(self, command: Callable[..., T], *arguments: object) -> T:
+        """Run a command on the worker's connection, after everything before it was posted."""
+        self._flush()
+        return self._worker.submit(command, *arguments).result()
 
     def _count_gift(
         self, posting: GiftPosting, event: Gift, tap: Tap | None, result: GiftResult
@@ -239,9 +276,6 @@ class Replay:
         self.counts.replayed += result.outcome == "replayed"
         self.counts.coins_gifted += posting.coins
         self.counts.coins_of[event.creator] += posting.coins
-
-    def _count_replay(self, replayed: bool) -> None:
-        self.counts.replayed += replayed
 
     # -- Names and keys ------------------------------------------------------------------------
 

@@ -67,13 +67,13 @@ def replay(
     """
     policy = services.replay_policy(options.share_bp, options.hold_days, now)
     started = time.monotonic_ns()
-    engine = Replay(name, policy)
     events = (event for _, event in read(path, name) if not isinstance(event, BadLine))
-    while chunk := list(islice(events, _PROGRESS_STEP)):
-        for event in chunk:
-            engine.feed(event)
-        advance(len(chunk))
-    engine.finish()
+    with Replay(name, policy) as engine:
+        while chunk := list(islice(events, _PROGRESS_STEP)):
+            for event in chunk:
+                engine.feed(event)
+            advance(len(chunk))
+        engine.finish()
     return _report(engine, max(1, (time.monotonic_ns() - started) // 1_000_000))
 
 

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from itertools import count
 from uuid import UUID
 
-from django.db import transaction
+from django.db import connection, transaction
 
 from largesse.adapters.postgres import maturing
 from largesse.adapters.postgres.book import DjangoBook, run
@@ -196,6 +196,11 @@ def pay_out(
     settled = rules.payout_settled(settled_key, at, creator, cashed, gross, fee, reference)
     _BOOK.post([replace(requested, detail={"body": body}), settled])
     return False
+
+
+def close_connection() -> None:
+    """Close the calling thread's connection; its next command opens another."""
+    connection.close()
 
 
 def _body(*parts: object) -> str:
