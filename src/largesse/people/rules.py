@@ -115,6 +115,13 @@ def require_display_name(text: str) -> str:
     name = " ".join(unicodedata.normalize("NFC", text).split())
     if not name:
         raise BadDisplayName("Type a name that others will see.")
+    if (
+        name.isascii()
+        and name.isprintable()
+        and name[0].isalnum()
+        and len(name) <= DISPLAY_NAME_MAX
+    ):
+        return name  # printable ASCII holds nothing that is refused below
     if len(name) > DISPLAY_NAME_MAX_CODE_POINTS or count_graphemes(name) > DISPLAY_NAME_MAX:
         raise BadDisplayName(f"A name has at most {DISPLAY_NAME_MAX} characters.")
     for index in range(len(name)):
