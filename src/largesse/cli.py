@@ -1,0 +1,50 @@
+"""The `largesse` command.
+
+Owns which commands exist and how the program ends. Must not do any work itself: each command is a
+function of `largesse.commands`. Invariant: showing help imports neither Django nor a database
+driver, and an expected error ends with a sentence and its exit code, never with a traceback.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from largesse.commands import books, holders, replay, sandbox_clock, staff, starting
+from largesse.commands.failures import EXIT_CODES_HELP, explain
+
+app = typer.Typer(
+    name="largesse",
+    help="Coins, gifts and payouts for live rooms, on double-entry books.",
+    epilog=EXIT_CODES_HELP,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+app.command("up", epilog=EXIT_CODES_HELP)(starting.up)
+app.command("demo", epilog=EXIT_CODES_HELP)(starting.demo)
+app.command("replay", epilog=EXIT_CODES_HELP)(replay.replay)
+app.command("accounts", epilog=EXIT_CODES_HELP)(holders.list_accounts)
+app.command("statement", epilog=EXIT_CODES_HELP)(holders.show_statement)
+app.add_typer(books.app, name="books")
+app.add_typer(sandbox_clock.app, name="clock")
+app.add_typer(staff.app, name="staff")
+
+
+def main() -> None:
+    """Run the command line; ends the process with the exit code."""
+    try:
+        app()
+    except Exception as error:
+        failure = explain(error)
+        if failure is None:
+            raise
+        sys.stderr.write(f"largesse: {failure}\n")
+        sys.exit(failure.code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,61 @@
+"""The worker of the job queue, which also keeps the periodic tasks.
+
+Owns which task modules are loaded and how the worker outlives the database. Must not know what a
+task does. Invariant: a database that restarts costs a pause, never the process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import pkgutil
+from importlib import import_module
+
+from procrastinate.contrib.django import app
+
+from largesse.web import jobs
+
+_log = logging.getLogger(__name__)
+_FIRST_PAUSE_SECONDS = 0.5
+_LONGEST_PAUSE_SECONDS = 10.0
+_POLL_SECONDS = 2.0
+_CONCURRENCY = 4
+_GRACE_SECONDS = 8.0
+
+
+def load_tasks() -> None:
+    """Import every module of `web.jobs`, which registers its tasks."""
+    for found in pkgutil.iter_modules(jobs.__path__):
+        if not found.name.startswith("_"):
+            import_module(f"{jobs.__name__}.{found.name}")
+
+
+async def work(stopping: asyncio.Event) -> None:
+    """Run jobs until `stopping` is set; jobs that have begun get eight seconds to end."""
+    load_tasks()
+    pause = _FIRST_PAUSE_SECONDS
+    while not stopping.is_set():
+        worker = asyncio.create_task(_run_worker())
+        ended = asyncio.create_task(stopping.wait())
+        await asyncio.wait({worker, ended}, return_when=asyncio.FIRST_COMPLETED)
+        if ended.done():
+            worker.cancel()
+            await asyncio.gather(worker, return_exceptions=True)
+            return
+        ended.cancel()
+        _log.warning("The job worker stopped (%s); it starts again.", worker.exception())
+        await asyncio.sleep(pause)
+        pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
+
+
+async def _run_worker() -> None:
+    connector = app.connector.get_worker_connector()  # type: ignore[attr-defined]
+    with app.replace_connector(connector) as worker_app:
+        async with worker_app.open_async():
+            await worker_app.run_worker_async(
+                concurrency=_CONCURRENCY,
+                fetch_job_polling_interval=_POLL_SECONDS,
+                install_signal_handlers=False,
+                shutdown_graceful_timeout=_GRACE_SECONDS,
+                delete_jobs="successful",
+            )
