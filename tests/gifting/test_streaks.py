@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from largesse.gifting.streaks import STREAK_PAUSE, ClosedBy, StreakBook
+from largesse.gifting.streaks import STREAK_PAUSE, ClosedBy, StreakBook, Tap
 from largesse.money.ids import HolderId, RoomId
 
 MINA, NOA = HolderId(1), HolderId(2)
@@ -153,8 +153,7 @@ def test_an_opening_that_the_ledger_showed_first_is_counted_once():
 
 def test_a_restored_streak_goes_on():
     book = StreakBook()
-    facts = {"first_seq": 3, "total": 7, "opened_at": T0, "last_at": at(100)}
-    book.restore(MINA, ROOM, HEARTS, **facts)
+    book.restore(MINA, ROOM, HEARTS, first_seq=3, total=7, opened_at=T0, last_at=at(100))
     tap = book.tap(MINA, ROOM, HEARTS, at(200))
     book.confirm(tap, 12)
     assert (tap.streak.first_seq, tap.streak.total) == (3, 8)
@@ -253,7 +252,8 @@ ACTIONS = st.lists(
 
 @given(ACTIONS, st.randoms(use_true_random=False))
 def test_every_charged_piece_ends_in_exactly_one_streak(actions, random):
-    book, now, in_flight, charged, seq = StreakBook(), T0, [], 0, 0
+    book, now, charged, seq = StreakBook(), T0, 0, 0
+    in_flight: list[Tap] = []
     ended: list[int] = []
 
     def settle(accept: bool) -> None:

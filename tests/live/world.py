@@ -122,7 +122,7 @@ class World:
 
     def token(self, holder: HolderId, name: str = "Mina", **changes: Any) -> str:
         key = tokens.signing_key(SECRET)
-        facts = {"room": self.room, "role": "fan", "now": utc_now()} | changes
+        facts: dict[str, Any] = {"room": self.room, "role": "fan", "now": utc_now()} | changes
         return tokens.issue(key, holder=holder, name=name, **facts)
 
     def balance(self, fan: Fan) -> int:
@@ -138,6 +138,10 @@ class World:
             )
             names = [column[0] for column in cursor.description]
             return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+    def tallies(self) -> list[RoomTally]:
+        """Return what the tally says of the room."""
+        return list(RoomTally.objects.filter(room=self.room))
 
     def clear(self) -> None:
         """Remove every row but those of the ledger, which is append-only and random here."""

@@ -208,16 +208,17 @@ class Endpoints:
         channel = await self.hall.room(room)
         since = exchange.header(b"last-event-id") or exchange.query("since")
         viewer = channel.join(since)
-        hang_up = asyncio.ensure_future(_wait_for_hang_up(exchange, viewer))
+        # A connection that takes nothing blocks its writer for good: whoever notices first ends it.
+        tasks = [
+            asyncio.ensure_future(one)
+            for one in (_write(exchange, viewer), _wait_for_hang_up(exchange), viewer.dropped())
+        ]
         try:
-            await exchange.begin(200, _STREAM)
-            await exchange.continue_with(b"retry: 1000\n\n")
-            while not viewer.is_dropped:
-                chunk = await viewer.next_chunk(patience_seconds=KEEPALIVE_SECONDS)
-                await exchange.continue_with(chunk or b": still here\n\n")
-            await exchange.continue_with(b"", is_last=True)
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            hang_up.cancel()
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
             channel.leave(viewer)
 
     def _require_token(self, exchange: Exchange, room: RoomId) -> RoomToken:
@@ -235,7 +236,14 @@ def comment_pace() -> Pace:
     return Pace(burst=5, interval=timedelta(seconds=2))
 
 
-async def _wait_for_hang_up(exchange: Exchange, viewer: Viewer) -> None:
+async def _write(exchange: Exchange, viewer: Viewer) -> None:
+    await exchange.begin(200, _STREAM)
+    await exchange.continue_with(b"retry: 1000\n\n")
+    while True:
+        chunk = await viewer.next_chunk(patience_seconds=KEEPALIVE_SECONDS)
+        await exchange.continue_with(chunk or b": still here\n\n")
+
+
+async def _wait_for_hang_up(exchange: Exchange) -> None:
     while (await exchange.receive())["type"] != "http.disconnect":
         continue
-    viewer.drop()

@@ -30,15 +30,16 @@ SNAPSHOT_REQUIRED = b'event: snapshot.required\ndata: {"type":"snapshot.required
 class Viewer:
     """One open stream: chunks wait here until its connection takes them."""
 
-    def __init__(self) -> None:
-        self._chunks: deque[bytes] = deque()
+    def __init__(self, missed: bytes = b"") -> None:
+        self._chunks = deque([missed] if missed else [])
+        # What was missed is bounded by the ring, so it does not count against the queue.
         self._bytes = 0
         self._wake = asyncio.Event()
-        self.is_dropped = False
+        self._dropped = asyncio.Event()
 
     def push(self, chunk: bytes) -> None:
         """Queue a chunk; a viewer that fell too far behind is dropped with all that waits."""
-        if self.is_dropped:
+        if self._dropped.is_set():
             return
         self._bytes += len(chunk)
         if self._bytes > QUEUE_BYTES:
@@ -49,13 +50,16 @@ class Viewer:
 
     def drop(self) -> None:
         """Let the viewer go; it comes back by its cursor."""
-        self.is_dropped = True
+        self._dropped.set()
         self._chunks.clear()
-        self._wake.set()
+
+    async def dropped(self) -> None:
+        """Return when the viewer was let go."""
+        await self._dropped.wait()
 
     async def next_chunk(self, *, patience_seconds: float) -> bytes:
-        """Return all that waits, or b"" when nothing came in time or the viewer was dropped."""
-        if not self._chunks and not self.is_dropped:
+        """Return all that waits, or b"" when nothing came in time."""
+        if not self._chunks:
             self._wake.clear()
             try:
                 await asyncio.wait_for(self._wake.wait(), patience_seconds)
@@ -114,9 +118,7 @@ class RoomChannel:
     def join(self, since: str | None) -> Viewer:
         """Open a viewer's queue, filled with what it missed since its cursor."""
         self.flush()
-        viewer = Viewer()
-        if since is not None:
-            viewer.push(self._missed(since))
+        viewer = Viewer(self._missed(since) if since is not None else b"")
         self._viewers.add(viewer)
         self._viewers_changed()
         return viewer
