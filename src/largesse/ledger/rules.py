@@ -259,14 +259,17 @@ def refund(
 ) -> Journal:
     """Take back `coins`, newest unspent first, and return `money`; a shortfall becomes fan debt.
 
-    The unspent part of `money` leaves deferred revenue and the tax that its lots carried; the part
-    whose coins are gone is a loss until the debt is repaid.
+    What was paid for the coins taken leaves deferred revenue, with its tax, as far as it is the
+    money returned. Where the two differ, because other coins than those refunded are left, the
+    difference is a loss or, when the coins taken had cost more, lessens the loss.
     """
     taken = purse.newest_unspent(coins)
     unspent = sum(len(serials) for serials in taken)
-    net, tax = _deferred_cost(taken, lots, money.asset.code)
-    net = min(net, money.minor)
+    costs = {lot.currency: _deferred_cost(taken, lots, lot.currency) for lot in lots}
+    deferred, tax = costs.pop(money.asset.code, (0, 0))
+    net = min(deferred, money.minor)
     tax = min(tax, money.minor - net)
+    costs[money.asset.code] = (deferred - net, 0)
     transfers = [
         *_move(Account.FAN_PAID, Account.REVOKED, _coins(unspent), fan),
         *_move(Account.FAN_DEBT, Account.REVOKED, _coins(coins - unspent), fan),
@@ -278,6 +281,8 @@ def refund(
             Amount(money.minor - net - tax, money.asset),
         ),
     ]
+    for currency, (left, _) in sorted(costs.items()):
+        transfers += _move(Account.DEFERRED_REVENUE, Account.LOSS, Amount(left, asset(currency)))
     voids = tuple(NewVoid(CoinClass.PAID, serials) for serials in taken)
     return Journal(key, Event.REFUND, fan_bucket(fan), at, tuple(transfers), reference, voids=voids)
 
