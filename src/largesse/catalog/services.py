@@ -33,9 +33,9 @@ def load_launch_catalogue(now: datetime) -> None:
 
     Raises BadCatalogue when a file contradicts what is published (no retry helps).
     """
-    for book in _read(LAUNCH_PRICES, "books"):
+    for book in read_rows(LAUNCH_PRICES, "books"):
         publish_price_book(book, now)
-    load_gifts(_read(GIFTS, "gifts"))
+    load_gifts(read_rows(GIFTS, "gifts"))
 
 
 @transaction.atomic
@@ -109,7 +109,8 @@ def _require_same(
     return book
 
 
-def _read(file: Path, key: str) -> list[dict[str, Any]]:
+def read_rows(file: Path, key: str) -> list[dict[str, Any]]:
+    """Return the rows of a catalogue file: a list, or an object that holds it under `key`."""
     content = json.loads(file.read_text(encoding="utf-8"))
     rows: list[dict[str, Any]] = content[key] if isinstance(content, dict) else content
     return rows
