@@ -272,7 +272,7 @@ def read_balance(holder: HolderId, account: Account, *, lock: bool) -> Steps[int
 def read_detail(bucket: int, key: UUID) -> Steps[dict[str, Any] | None]:
     """Read the detail of a journal by its id; None when it was never posted."""
     rows = yield Query(
-        "SELECT detail FROM ledger_journal WHERE bucket = %s AND id = %s", (bucket, key)
+        "SELECT detail::json FROM ledger_journal WHERE bucket = %s AND id = %s", (bucket, key)
     )
     return None if not rows else dict(rows[0][0])
 

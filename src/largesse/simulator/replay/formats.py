@@ -6,10 +6,10 @@ money and coins are read as whole numbers only, and text is never taken for mone
 
 from __future__ import annotations
 
+import codecs
 import csv
 import gzip
-import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -91,12 +91,16 @@ def read(path: Path, name: str) -> Iterator[Line]:
     """
     with path.open("rb") as file:
         packed = file.read(2) == b"\x1f\x8b"
-    with gzip.open(path, "rb") if packed else path.open("rb") as stream:
-        yield from FORMATS[name](io.BufferedReader(stream))
+        file.seek(0)
+        if not packed:
+            yield from FORMATS[name](file)
+            return
+        with gzip.open(file) as unpacked:
+            yield from FORMATS[name](unpacked)
 
 
 def _json_lines(
-    stream: io.BufferedReader, read_line: Callable[[bytes], Event], name: str, expected: str
+    stream: Iterable[bytes], read_line: Callable[[bytes], Event], name: str, expected: str
 ) -> Iterator[Line]:
     """Read a JSON object a line; when not even the first is one, the whole file is wrong."""
     for number, line in enumerate(stream, start=1):
@@ -119,7 +123,7 @@ def _is_object(line: bytes) -> bool:
         return False
 
 
-def _tiktok(stream: io.BufferedReader) -> Iterator[Line]:
+def _tiktok(stream: Iterable[bytes]) -> Iterator[Line]:
     expected = "a JSON object with room, user, gift_id and repeat_count"
     lines = _json_lines(stream, _live_gift, "tiktok", expected)
     return _require_one_good(lines, "tiktok", expected)
@@ -143,8 +147,8 @@ def _live_gift(line: bytes) -> Event:
     )
 
 
-def _donations(stream: io.BufferedReader) -> Iterator[Line]:
-    rows = csv.reader(io.TextIOWrapper(stream, "utf-8", errors="replace", newline=""))
+def _donations(stream: Iterable[bytes]) -> Iterator[Line]:
+    rows = csv.reader(codecs.iterdecode(stream, "utf-8", errors="replace"))
     if next(rows, None) != _DONATIONS_HEADER:
         raise WrongFormat(
             "The file does not look like --format donations: its first line must be "
@@ -176,7 +180,7 @@ def _donation(number: int, row: list[str]) -> Event:
     )
 
 
-def _events(stream: io.BufferedReader) -> Iterator[Line]:
+def _events(stream: Iterable[bytes]) -> Iterator[Line]:
     expected = "a JSON object with at, id and type"
     lines = _json_lines(stream, _event, "events", expected)
     return _require_one_good(lines, "events", expected)
@@ -248,7 +252,7 @@ def _require_one_good(lines: Iterator[Line], name: str, expected: str) -> Iterat
         )
 
 
-FORMATS: dict[str, Callable[[io.BufferedReader], Iterator[Line]]] = {
+FORMATS: dict[str, Callable[[Iterable[bytes]], Iterator[Line]]] = {
     "tiktok": _tiktok,
     "donations": _donations,
     "events": _events,
