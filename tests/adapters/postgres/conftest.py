@@ -10,7 +10,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.adapters.postgres.ledger_world import AsyncDriver, DjangoDriver, Driver, empty_ledger
+from tests.adapters.postgres.ledger_world import (
+    AsyncDriver,
+    DjangoDriver,
+    Driver,
+    empty_ledger,
+    known_policies,
+)
 
 
 @pytest.fixture
@@ -20,7 +26,8 @@ def ledger(transactional_db: None) -> Iterator[DjangoDriver]:
     The test's module is marked COMMITTED, so that other tables are left alone.
     """
     empty_ledger()
-    yield DjangoDriver()
+    with known_policies():
+        yield DjangoDriver()
     empty_ledger()
 
 

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import astuple
 from datetime import UTC, datetime, timedelta
 from typing import Protocol, TypeVar
 from uuid import UUID
@@ -39,7 +41,8 @@ COMMITTED = pytest.mark.django_db(transaction=True, available_apps=["largesse.ad
 
 START = datetime(2026, 11, 22, 8, 0, tzinfo=UTC)
 POLICY = SharePolicy(1, "tests-1", 5000, 14, "USD", 15_000, 1000, 500)
-POLICIES = {1: POLICY}
+SECOND_POLICY = SharePolicy(2, "tests-2", 3333, 1, "USD", 15_000, 1000, 500)
+POLICIES = {1: POLICY, 2: SECOND_POLICY}
 ROOM = RoomId(9_000_001)
 
 
@@ -112,6 +115,26 @@ def empty_ledger() -> None:
             "UPDATE ledger_rollup SET tick = 0, seen = array_fill(0::bigint, ARRAY[64]) "
             "WHERE tick <> 0 OR seen <> array_fill(0::bigint, ARRAY[64]);"
         )
+
+
+@contextmanager
+def known_policies() -> Iterator[None]:
+    """Keep POLICIES where the checks look them up; what was there before stays."""
+    added = [
+        row[0]
+        for terms in POLICIES.values()
+        for row in rows(
+            "INSERT INTO earnings_sharepolicy (number, version, share_bp, hold_days, currency, "
+            "coin_gross_micro, tax_bp, fee_bp, effective_at, created_at) "
+            "VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING "
+            "RETURNING number",
+            *astuple(terms),
+            START,
+            START,
+        )
+    ]
+    yield
+    rows("DELETE FROM earnings_sharepolicy WHERE number = ANY (%s)", added)
 
 
 def rows(sql: str, *params: object) -> list[tuple[object, ...]]:

@@ -171,12 +171,13 @@ def gifts_to_creator(creator: HolderId, limit: int) -> list[GiftRow]:
         """
         SELECT g.fan, g.seq, g.at, g.id, g.creator, g.room, g.gift, g.count, g.coins, g.bonus,
                g.policy, g.streak_seq, g.prev_seq, g.paid_from, g.paid_to, g.bonus_from, g.bonus_to
-        FROM (SELECT bucket, tick, seq FROM ledger_earning
+        FROM (SELECT bucket, tick, policy, seq FROM ledger_earning
               WHERE bucket = %s AND creator = %s ORDER BY seq DESC LIMIT %s) e
         JOIN ledger_tick k ON k.bucket = e.bucket AND k.tick = e.tick
         CROSS JOIN LATERAL unnest(k.from_seq, k.to_seq) WITH ORDINALITY s (from_seq, to_seq, i)
         JOIN ledger_gift g ON g.bucket = s.i - 1 AND g.seq > s.from_seq AND g.seq <= s.to_seq
-        WHERE g.creator = %s ORDER BY e.seq DESC, g.at DESC LIMIT %s
+        WHERE g.creator = %s AND g.policy = e.policy
+        ORDER BY e.seq DESC, g.at DESC, g.bucket, g.seq DESC LIMIT %s
         """,
         (creator_bucket(creator), creator, limit, creator, limit),
     )
