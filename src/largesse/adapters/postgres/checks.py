@@ -105,14 +105,18 @@ CHECKS = (
     Check(
         "I4",
         "lots cover the serials issued, without gap or overlap",
-        "SELECT l.class || ' coins of fan ' || w.holder, 'lots cover ' || coalesce(l.coins, 0) || "
-        "' serials up to ' || coalesce(l.last, 0) || ', issued ' || w.issued "
+        "SELECT coalesce(l.class, w.class) || ' coins of fan ' || coalesce(l.holder, w.holder), "
+        "'lots cover ' || coalesce(l.coins, 0) || ' serials up to ' || coalesce(l.last, 0) || "
+        "' with ' || coalesce(l.jumps, 0) || ' jumps, issued ' || coalesce(w.issued, 0) "
         "FROM (SELECT bucket, holder, 'paid' AS class, paid_issued AS issued FROM ledger_wallet "
         "UNION ALL SELECT bucket, holder, 'bonus', bonus_issued FROM ledger_wallet) w "
-        "LEFT JOIN (SELECT bucket, holder, class, sum(stop - start) AS coins, max(stop) AS last "
-        "FROM ledger_lot GROUP BY bucket, holder, class) l "
+        "FULL JOIN (SELECT bucket, holder, class, sum(stop - start) AS coins, max(stop) AS last, "
+        "count(*) FILTER (WHERE start <> before) AS jumps FROM (SELECT *, lag(stop, 1, 0::bigint) "
+        "OVER (PARTITION BY bucket, holder, class ORDER BY start) AS before FROM ledger_lot) o "
+        "GROUP BY bucket, holder, class) l "
         "ON l.bucket = w.bucket AND l.holder = w.holder AND l.class = w.class "
-        "WHERE coalesce(l.coins, 0) <> w.issued OR coalesce(l.last, 0) <> w.issued",
+        "WHERE (coalesce(l.coins, 0), coalesce(l.last, 0), coalesce(l.jumps, 0)) "
+        "<> (coalesce(w.issued, 0), coalesce(w.issued, 0), 0)",
     ),
     Check(
         "I5",
@@ -171,11 +175,27 @@ CHECKS = (
         "I5",
         "diamonds are the share of the coins, to the last ten-thousandth",
         "SELECT 'creator_pending:' || e.creator, 'diamonds ' || e.diamonds || ' and remainder ' || "
-        "r.remainder || ' for a share of ' || e.share FROM (SELECT e.bucket, e.creator, "
-        "sum(e.diamonds) AS diamonds, sum(e.coins * p.share_bp) AS share FROM ledger_earning e "
-        "JOIN earnings_sharepolicy p ON p.number = e.policy GROUP BY e.bucket, e.creator) e "
-        "JOIN ledger_earner r ON r.bucket = e.bucket AND r.holder = e.creator "
-        "WHERE e.diamonds * 10000 + r.remainder <> e.share",
+        "coalesce(r.remainder::text, 'none') || ' for a share of ' || coalesce(e.share::text, "
+        "'an unknown policy') FROM (SELECT e.bucket, e.creator, sum(e.diamonds) AS diamonds, "
+        "CASE WHEN bool_and(p.number IS NOT NULL) THEN sum(e.coins * p.share_bp) END AS share "
+        "FROM ledger_earning e LEFT JOIN earnings_sharepolicy p ON p.number = e.policy "
+        "GROUP BY e.bucket, e.creator) e "
+        "LEFT JOIN ledger_earner r ON r.bucket = e.bucket AND r.holder = e.creator "
+        "WHERE e.diamonds * 10000 + r.remainder IS DISTINCT FROM e.share",
+    ),
+    Check(
+        "I5",
+        "every earning journal books what its roll-up decided",
+        "SELECT 'creator_pending:' || coalesce(e.creator, j.holder), 'roll-up ' || "
+        "coalesce(e.seq, j.seq) || ' decided ' || coalesce(e.coins, 0) || ' coins and ' || "
+        "coalesce(e.diamonds, 0) || ' diamonds, booked ' || coalesce(j.coins, 0) || ' and ' || "
+        "coalesce(j.diamonds, 0) FROM ledger_earning e FULL JOIN (SELECT j.bucket, j.seq, j.holder, "
+        "coalesce(sum(t.amount) FILTER (WHERE t.credit = 'redeemed'), 0) AS coins, "
+        "coalesce(sum(t.amount) FILTER (WHERE t.credit = 'creator_pending'), 0) AS diamonds "
+        "FROM ledger_journal j JOIN ledger_transfer t ON t.bucket = j.bucket AND t.seq = j.seq "
+        "WHERE j.event = 'earning' GROUP BY j.bucket, j.seq, j.holder) j "
+        "ON j.bucket = e.bucket AND j.seq = e.seq "
+        "WHERE (e.coins, e.diamonds) IS DISTINCT FROM (j.coins::bigint, j.diamonds::bigint)",
     ),
     Check(
         "I5",
