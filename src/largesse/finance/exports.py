@@ -361,7 +361,7 @@ class Jsonl:
 
 
 def _json_row(content: Mapping[str, object]) -> str:
-    return json.dumps(content, ensure_ascii=False, separators=(",", ":")) + "\n"
+    return json.dumps(content, separators=(",", ":")) + "\n"
 
 
 FORMATS: dict[str, Format] = {

@@ -57,9 +57,10 @@ _FAN_NAMES = """
 Marlo Quince, Tilda Fenn, Ovid Saltmarsh, Kiko Brindle, Perpetua Moss, Dax Umber, Lumi Ahonen,
 Bram Hollis, Saffron Oduya, Niko Parsley, Elowen Trask, Yuki Hanamori, Cosmo Bellwether,
 Rhea Nazari, Fitz Candler, Mireille Oak, Anouk Sorrel, Taro Kawabe, Pippa Thistle, Jonah Reed,
-Zuri Makena, Otis Fairweather, Clementine Ruiz, Bodhi Larkin, Noor Haddad, Silas Wick, Hana Mizuno,
-Quill Avery, Marisol Vega, Emeka Dike, Thea Lindqvist, Rufus Penhale, Ayla Demir, Gus Marrow, Ines Falcao,
-Leander Voss, Priya Nair, Oskar Blom, Tove Strand, Milo Castellan, Freya Holt, Samir Kassab,
+Zuri Makena, Otis Fairweather, Clementine Ruiz, Bodhi Larkin, Noor Haddad, Silas Wick,
+Hana Mizuno, Quill Avery, Marisol Vega, Emeka Dike, Thea Lindqvist, Rufus Penhale, Ayla Demir,
+Gus Marrow, Ines Falcao, Leander Voss, Priya Nair, Oskar Blom, Tove Strand,
+Milo Castellan, Freya Holt, Samir Kassab,
 Beatrix Lumley, Kofi Mensah, Juno Sparks, Arlo Winterbourne, Esme Dufour, Rowan Pike, Lotte Brandt,
 Dario Conti, Wilma Thorne, Enzo Marchetti, Sunniva Dahl, Caspian Grey, Oona Byrne, Felix Amari,
 Greta Sommer, Ravi Solanki, Mabel Crane, Ludo Finch
