@@ -41,6 +41,7 @@ def test_a_second_window_sees_a_gift_at_once_with_all_its_fields(world: World, l
     assert data["sender"] == {
         "id": public_id("usr", fan.id),
         "display_name": "Mina ✨",
+        "avatar": fan.id % 6 + 1,
         "anonymous": False,
     }
     assert data["gift"]["id"] == "shiny-diamond"

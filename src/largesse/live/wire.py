@@ -14,6 +14,7 @@ import msgspec
 
 from largesse.gifting.rules import GiftType
 from largesse.money.ids import HolderId, public_id
+from largesse.people.rules import avatar_of
 
 Json = dict[str, Any]
 encode = msgspec.json.encode
@@ -38,7 +39,12 @@ def coins(units: int) -> Json:
 
 def person(holder: HolderId, name: str) -> Json:
     """Return what a room shows of a person."""
-    return {"id": public_id("usr", holder), "display_name": name, "anonymous": False}
+    return {
+        "id": public_id("usr", holder),
+        "display_name": name,
+        "avatar": avatar_of(holder),
+        "anonymous": False,
+    }
 
 
 def gift_type(gift: GiftType) -> Json:
