@@ -212,6 +212,10 @@ class SandboxWire:
             raise _declined(response)
         return _decoded(response, wire)
 
+    def close(self) -> None:
+        """Let go of the connections."""
+        self._client.close()
+
     def _refuse_in_transaction(self) -> None:
         if self._in_transaction():
             raise InvariantViolation("A provider is never called inside a database transaction.")
