@@ -46,7 +46,7 @@ LATEST = 10
 CHECK_SECONDS = 20
 """How long the dashboard waits for the check of the books; large ones are checked by the CLI."""
 CHECK_LIFETIME_SECONDS = 60
-_CHECK_KEY = "console: books"
+_CHECK_KEY = "console-books"
 
 ConsoleView = Callable[..., HttpResponse]
 

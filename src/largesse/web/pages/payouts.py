@@ -12,7 +12,7 @@ from contextlib import suppress
 from urllib.parse import urlencode
 
 from allauth.account.decorators import reauthentication_required
-from allauth.account.reauthentication import did_recently_authenticate
+from allauth.account.internal.flows.reauthentication import is_reauthentication_required
 from django import forms
 from django.conf import settings
 from django.contrib import messages
@@ -165,7 +165,7 @@ def add_destination(request: HttpRequest, creator: HolderId) -> HttpResponseBase
     A form that was sent too late is not kept while the person proves it again: an account number
     must not lie in a session. They are shown the empty form instead.
     """
-    if request.method == "POST" and not did_recently_authenticate(request):
+    if request.method == "POST" and is_reauthentication_required(request, app=""):
         messages.warning(request, _("Please confirm that it is you, then enter the account again."))
         return redirect("payouts:add_destination")
     guarded: CreatorView[[]] = reauthentication_required(_destination_form)

@@ -187,7 +187,7 @@ def share(policy: SharePolicy) -> Share:
     )
     return Share(
         policy=policy,
-        percent=f"{Decimal(policy.share_bp) / 100:f}".rstrip("0").rstrip("."),
+        percent=f"{(Decimal(policy.share_bp) / 100).normalize():f}",
         coins=fall.coins,
         diamonds=fall.diamonds,
         diamond_value=Decimal(policy.diamond_micro) / MICRO,
