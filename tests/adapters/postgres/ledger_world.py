@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import astuple
 from datetime import UTC, datetime, timedelta
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 from uuid import UUID
 
 import pytest
@@ -137,11 +137,11 @@ def known_policies() -> Iterator[None]:
     rows("DELETE FROM earnings_sharepolicy WHERE number = ANY (%s)", added)
 
 
-def rows(sql: str, *params: object) -> list[tuple[object, ...]]:
+def rows(sql: str, *params: Any) -> list[tuple[Any, ...]]:
     """What a query of the test finds, on Django's connection."""
     with connection.cursor() as cursor:
         cursor.execute(sql, params)
-        found: list[tuple[object, ...]] = cursor.fetchall() if cursor.description else []
+        found: list[tuple[Any, ...]] = cursor.fetchall() if cursor.description else []
         return found
 
 
@@ -168,8 +168,8 @@ def recharge(
     return rules.recharge_captured(key(name), at, HolderId(fan), coins, payment)
 
 
-def bonus(name: str, fan: int, coins: int) -> Journal:
-    return rules.bonus_granted(key(name), START, HolderId(fan), coins, name)
+def bonus(name: str, fan: int, coins: int, at: datetime = START) -> Journal:
+    return rules.bonus_granted(key(name), at, HolderId(fan), coins, name)
 
 
 def gift(

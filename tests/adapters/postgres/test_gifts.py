@@ -7,8 +7,12 @@ import pytest
 from largesse.adapters.postgres import checks
 from largesse.adapters.postgres.book import DjangoBook
 from largesse.ledger import rules
+from largesse.ledger.accounts import Account, AccountRef
 from largesse.ledger.gifts import GiftPosting
-from largesse.ledger.lots import SerialRange
+from largesse.ledger.journals import Event, Journal, NewVoid, Transfer
+from largesse.ledger.lots import CoinClass, SerialRange
+from largesse.money.amounts import Amount
+from largesse.money.assets import COIN
 from largesse.money.ids import HolderId
 from tests.adapters.postgres.ledger_world import (
     COMMITTED,
@@ -37,6 +41,18 @@ def ranges(fan: int) -> list[tuple[object, ...]]:
         "WHERE fan = %s ORDER BY seq",
         fan,
     )
+
+
+def voiding(name: str, *serials: SerialRange) -> Journal:
+    """A refund of exactly these serials of FAN's only lot, as the refund rule would book it."""
+    count = sum(len(part) for part in serials)
+    transfer = Transfer(
+        AccountRef(Account.FAN_PAID, HolderId(FAN)),
+        AccountRef(Account.REVOKED),
+        Amount(count, COIN),
+    )
+    voids = tuple(NewVoid(CoinClass.PAID, part) for part in serials)
+    return Journal(key(name), Event.REFUND, FAN, START, (transfer,), name, voids=voids)
 
 
 @pytest.fixture(autouse=True)
@@ -245,24 +261,6 @@ def test_void_serials_are_skipped_as_the_pure_purse_skips_them(
     assert outcomes(book, batch) == [("posted", 2), ("posted", 0), ("insufficient", 0)]
     assert ranges(FAN) == spent
     assert book.wallet(fan).paid == purse
-
-
-def voiding(name: str, *serials: SerialRange) -> object:
-    """A refund of exactly these serials of FAN's only lot, as the refund rule would book it."""
-    from largesse.ledger.accounts import Account, AccountRef
-    from largesse.ledger.journals import Event, Journal, NewVoid, Transfer
-    from largesse.ledger.lots import CoinClass
-    from largesse.money.amounts import Amount
-    from largesse.money.assets import COIN
-
-    count = sum(len(part) for part in serials)
-    transfer = Transfer(
-        AccountRef(Account.FAN_PAID, HolderId(FAN)),
-        AccountRef(Account.REVOKED),
-        Amount(count, COIN),
-    )
-    voids = tuple(NewVoid(CoinClass.PAID, part) for part in serials)
-    return Journal(key(name), Event.REFUND, FAN, START, (transfer,), name, voids=voids)
 
 
 def test_several_voids_then_new_coins(book: Driver) -> None:

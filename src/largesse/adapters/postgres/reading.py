@@ -45,7 +45,12 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """Where a page of a statement ended: what comes next is older. Sign it before you show it."""
+    """Where a page of a statement ended: what comes next is older. Sign it before you show it.
+
+    Journals below `journal_seq`, the gift `gift_seq` (0: none) and those before it, and the
+    creator's journals below `creator_seq` (0: leave them out) come next, and `balances` are those
+    after them. As made by default it stands at the newest posting of the moment.
+    """
 
     journal_seq: int = _LAST
     gift_seq: int = _LAST
@@ -62,7 +67,7 @@ class Page:
 
 
 _JOURNALS = """
-    SELECT j.seq, j.at, j.event, j.reference, j.detail,
+    SELECT j.seq, j.at, j.event, j.reference, j.detail::json,
            json_agg(json_build_array(t.debit, t.debit_holder, t.credit, t.credit_holder, t.asset,
                                      t.amount) ORDER BY t.line)
     FROM (SELECT * FROM ledger_journal
@@ -82,6 +87,28 @@ _GIFT_CHAIN = """
            paid_from, paid_to, bonus_from, bonus_to
     FROM chain LIMIT %s
 """
+
+
+# One statement, so that balances and sequences are of one moment while gifts pour in.
+_STANDING = """
+    SELECT c.code, 'COIN' AS asset, c.value
+    FROM ledger_wallet w CROSS JOIN LATERAL (VALUES
+        ('fan_paid', paid_issued - paid_next - paid_void),
+        ('fan_bonus', bonus_issued - bonus_next - bonus_void),
+        ('fan_debt', -debt)) c (code, value)
+    WHERE w.bucket = %(fan)s AND w.holder = %(holder)s
+    UNION ALL
+    SELECT code, asset, balance FROM ledger_account
+    WHERE bucket IN (%(fan)s, %(creator)s) AND holder = %(holder)s
+    UNION ALL
+    SELECT 'gift_seq', '', head_seq FROM ledger_wallet
+    WHERE bucket = %(fan)s AND holder = %(holder)s
+    UNION ALL
+    SELECT CASE bucket WHEN %(fan)s THEN 'journal_seq' ELSE 'creator_seq' END, '', last_seq + 1
+    FROM ledger_bucket WHERE bucket IN (%(fan)s, %(creator)s)
+"""
+_PLACE = ""
+"""The asset of rows of `_STANDING` that are places in a sequence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +132,7 @@ class GiftRow:
     bonus_range: tuple[int, int]
 
 
-def _rows(sql: str, params: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+def _rows(sql: str, params: tuple[Any, ...] | dict[str, int] = ()) -> list[tuple[Any, ...]]:
     with connection.cursor() as cursor:
         cursor.execute(sql, params)
         found: list[tuple[Any, ...]] = cursor.fetchall()
@@ -114,20 +141,8 @@ def _rows(sql: str, params: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
 
 def balances(holder: HolderId) -> dict[tuple[str, str], int]:
     """Return every balance of a holder by (account code, asset), in minor units."""
-    found: dict[tuple[str, str], int] = {}
-    wallet = _rows(
-        "SELECT paid_issued - paid_next - paid_void, bonus_issued - bonus_next - bonus_void, -debt "
-        "FROM ledger_wallet WHERE bucket = %s AND holder = %s",
-        (fan_bucket(holder), holder),
-    )
-    for row in wallet:
-        codes = ("fan_paid", "fan_bonus", "fan_debt")
-        found |= {(code, "COIN"): value for code, value in zip(codes, row, strict=True)}
-    accounts = _rows(
-        "SELECT code, asset, balance FROM ledger_account WHERE bucket = ANY (%s) AND holder = %s",
-        ([fan_bucket(holder), creator_bucket(holder)], holder),
-    )
-    return found | {(code, asset): value for code, asset, value in accounts}
+    rows = _rows(_STANDING, _standing_params(holder))
+    return {(code, asset): value for code, asset, value in rows if asset != _PLACE}
 
 
 def platform_balances() -> dict[tuple[str, str], int]:
@@ -152,9 +167,14 @@ def gifts_of_fan(holder: HolderId, limit: int, before_seq: int | None = None) ->
             "SELECT prev_seq FROM ledger_gift WHERE bucket = %s AND seq = %s AND fan = %s",
             (bucket, before_seq, holder),
         )
-    if not head or not head[0][0]:
+    return _gift_chain(holder, head[0][0] if head else 0, limit)
+
+
+def _gift_chain(holder: HolderId, seq: int, limit: int) -> list[GiftRow]:
+    """Return a fan's gift and those before it, newest first; 0 is no gift."""
+    if not seq:
         return []
-    return [_gift(holder, row) for row in _rows(_GIFT_CHAIN, (bucket, head[0][0], limit))]
+    return [_gift(holder, row) for row in _rows(_GIFT_CHAIN, (fan_bucket(holder), seq, limit))]
 
 
 def _gift(fan: HolderId, row: tuple[Any, ...]) -> GiftRow:
@@ -198,14 +218,15 @@ def maturing(creator: HolderId) -> list[tuple[datetime, int]]:
 
 def statement(holder: HolderId, limit: int, before: Cursor | None = None) -> Page:
     """Return a page of everything that ever moved a holder's balances, newest first."""
-    cursor = before or Cursor(
-        balances=tuple((c, a, value) for (c, a), value in balances(holder).items())
-    )
+    cursor = before or Cursor()
+    if cursor.journal_seq == _LAST:
+        cursor = _newest(holder, cursor)
     left = {(code, asset): value for code, asset, value in cursor.balances}
-    fan, creator = (
-        list(_lane(holder, fan_bucket(holder), cursor.journal_seq, cursor.gift_seq, limit + 1)),
-        list(_lane(holder, creator_bucket(holder), cursor.creator_seq, 0, limit + 1)),
-    )
+    gifts = {g.seq: g for g in _gift_chain(holder, cursor.gift_seq, limit + 1)}
+    fan = _journals(holder, fan_bucket(holder), cursor.journal_seq, limit + 1)
+    fan += [_gift_entry(fan_bucket(holder), gift) for gift in gifts.values()]
+    fan.sort(key=lambda entry: entry.seq, reverse=True)
+    creator = _journals(holder, creator_bucket(holder), cursor.creator_seq, limit + 1)
     merged = list(islice(_newest_first(fan, creator), limit + 1))
     entries = []
     for entry in merged[:limit]:
@@ -215,7 +236,12 @@ def statement(holder: HolderId, limit: int, before: Cursor | None = None) -> Pag
             changes.append(replace(change, balance_after=left.get(where, 0)))
             left[where] = left.get(where, 0) - change.change
         entries.append(replace(entry, changes=tuple(changes)))
-        cursor = _passed(cursor, entry)
+        if entry.bucket >= creator_bucket(PLATFORM):
+            cursor = replace(cursor, creator_seq=entry.seq)
+        elif entry.seq in gifts:
+            cursor = replace(cursor, gift_seq=gifts[entry.seq].prev_seq)
+        else:
+            cursor = replace(cursor, journal_seq=entry.seq)
     rest = tuple((code, asset, value) for (code, asset), value in left.items())
     return Page(tuple(entries), replace(cursor, balances=rest) if len(merged) > limit else None)
 
@@ -231,12 +257,20 @@ def full_statement(holder: HolderId, page: int = 1000) -> Iterator[Entry]:
             return
 
 
-def _passed(cursor: Cursor, entry: Entry) -> Cursor:
-    if entry.bucket >= creator_bucket(PLATFORM):
-        return replace(cursor, creator_seq=entry.seq)
-    if entry.event == "gift":
-        return replace(cursor, gift_seq=entry.seq)
-    return replace(cursor, journal_seq=entry.seq)
+def _standing_params(holder: HolderId) -> dict[str, int]:
+    return {"fan": fan_bucket(holder), "creator": creator_bucket(holder), "holder": holder}
+
+
+def _newest(holder: HolderId, wanted: Cursor) -> Cursor:
+    """Return the cursor of this moment; the creator's journals stay left out where they were."""
+    rows = _rows(_STANDING, _standing_params(holder))
+    places = {code: value for code, asset, value in rows if asset == _PLACE}
+    return Cursor(
+        places["journal_seq"],
+        places.get("gift_seq", 0),
+        min(wanted.creator_seq, places["creator_seq"]),
+        tuple((code, asset, value) for code, asset, value in rows if asset != _PLACE),
+    )
 
 
 def _newest_first(fan: list[Entry], creator: list[Entry]) -> Iterator[Entry]:
@@ -246,21 +280,14 @@ def _newest_first(fan: list[Entry], creator: list[Entry]) -> Iterator[Entry]:
         yield (fan if take_fan else creator).pop(0)
 
 
-def _lane(
-    holder: HolderId, bucket: int, journal_seq: int, gift_seq: int, limit: int
-) -> Iterator[Entry]:
-    """Yield a holder's entries in one bucket, newest first, at most `limit`."""
-    entries = [
+def _journals(holder: HolderId, bucket: int, before_seq: int, limit: int) -> list[Entry]:
+    """Return a holder's journals in one bucket, newest first; gifts are no journals there."""
+    return [
         Entry(bucket, seq, at, event, reference, _changes(holder, transfers), detail)
         for seq, at, event, reference, detail, transfers in _rows(
-            _JOURNALS, (bucket, holder, journal_seq, limit)
+            _JOURNALS, (bucket, holder, before_seq, limit)
         )
     ]
-    if gift_seq:
-        before = None if gift_seq == _LAST else gift_seq
-        entries += [_gift_entry(bucket, gift) for gift in gifts_of_fan(holder, limit, before)]
-    entries.sort(key=lambda entry: entry.seq, reverse=True)
-    yield from entries[:limit]
 
 
 def _changes(holder: HolderId, transfers: list[list[Any]]) -> tuple[Change, ...]:
