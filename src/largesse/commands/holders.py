@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from largesse.people.models import Holder
 
 _CHUNK = 1_000
-_HOLDER_HELP = "A handle, a usr_ id, or the name of an imported person."
+_HOLDER_HELP = "A handle, a usr_ id, or a name from a replayed file."
 
 
 def list_accounts(
@@ -222,13 +222,14 @@ def _find_holder(text: str) -> Holder:
 
 
 def _imported(name: str) -> Holder | None:
-    """Return who a replayed file called by this name: imported names give their id for ever."""
+    """Return who a replayed file or the demo calls by this name: it gives their id for ever."""
     from largesse.money.ids import HolderId, id_from_name
     from largesse.people.errors import UnknownHolder
     from largesse.people.selectors import get_holder
+    from largesse.simulator.cast import NAMESPACE
     from largesse.simulator.replay.formats import FORMATS
 
-    for namespace in FORMATS:
+    for namespace in (NAMESPACE, *FORMATS):
         with suppress(UnknownHolder):
             return get_holder(HolderId(id_from_name(namespace, name)))
     return None

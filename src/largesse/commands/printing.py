@@ -12,25 +12,30 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+_UNCUT_COLUMNS = 1_000
+
 if TYPE_CHECKING:
     from rich.console import Console
 
 
 def answers() -> Console:
-    """Return the console of answers; it never cuts a row when it is not a terminal."""
-    from rich.console import Console
-
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = 200
-    return console
+    """Return the console of answers."""
+    return _console(is_stderr=False)
 
 
 def notes() -> Console:
     """Return the console of everything that is not the answer."""
+    return _console(is_stderr=True)
+
+
+def _console(*, is_stderr: bool) -> Console:
     from rich.console import Console
 
-    return Console(stderr=True, highlight=False)
+    console = Console(stderr=is_stderr, highlight=False)
+    if not console.is_terminal:
+        # A file or a pipe has no edge at which a row would have to be cut.
+        console.width = _UNCUT_COLUMNS
+    return console
 
 
 def print_json(document: object) -> None:

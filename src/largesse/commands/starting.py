@@ -14,7 +14,7 @@ import socket
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -101,12 +101,11 @@ def _run(choices: Choices) -> None:
     began = time.monotonic()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     environ = environment(choices, dict(os.environ))
-    require_free_ports(choices)
     logs = choices.data_dir / "logs"
     logs.mkdir(mode=0o700, parents=True, exist_ok=True)
     os.environ.update(environ)
     try:
-        with _database(choices) as (server, url):
+        with held_ports(choices), _database(choices) as (server, url):
             environ["DATABASE_URL"] = url
             asyncio.run(_supervise(choices, environ, server, logs, began))
     except KeyboardInterrupt:
@@ -137,14 +136,19 @@ def environment(choices: Choices, environ: dict[str, str]) -> dict[str, str]:
     return environ
 
 
-def require_free_ports(choices: Choices) -> None:
-    """Raise CommandFailure naming the port that is taken, and how to choose others."""
-    for name, port in choices.ports.items():
-        family = socket.AF_INET6 if ":" in choices.host else socket.AF_INET
-        with socket.socket(family, socket.SOCK_STREAM) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+@contextmanager
+def held_ports(choices: Choices) -> Iterator[None]:
+    """Keep the ports for our own processes; another product that starts meanwhile is turned away.
+
+    The servers share their ports (SO_REUSEPORT), so the kernel alone would let two products mix.
+    Raises CommandFailure naming the port that is taken, and how to choose others.
+    """
+    with ExitStack() as held:
+        for name, port in choices.ports.items():
             try:
-                probe.bind((choices.host, port))
+                with _bound(choices.host, port, is_shared=False):
+                    pass
+                held.enter_context(_bound(choices.host, port, is_shared=True))
             except OSError as error:
                 ports = ", ".join(str(one) for one in choices.ports.values())
                 raise CommandFailure(
@@ -153,6 +157,22 @@ def require_free_ports(choices: Choices) -> None:
                     f"--port {choices.port + 100}.",
                     ExitCode.ENVIRONMENT,
                 ) from error
+        yield
+
+
+def _bound(host: str, port: int, *, is_shared: bool) -> socket.socket:
+    """Bind a socket that never listens: it gets no connection, and holds its port."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    bound = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if is_shared:
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        bound.bind((host, port))
+    except OSError:
+        bound.close()
+        raise
+    return bound
 
 
 @contextmanager
@@ -238,7 +258,7 @@ def programs(choices: Choices) -> list[Program]:
                 *("--interface", "wsgi", "--host", host, "--port", str(ports["web"])),
                 *("--workers", "1", "--blocking-threads", str(_WEB_THREADS)),
                 *("--blocking-threads-idle-timeout", "600", "--workers-kill-timeout", "5"),
-                *("--log-level", "warning", "largesse.web.wsgi:application"),
+                *("--log-level", "error", "largesse.web.wsgi:application"),
             ),
             health_url=f"{base}:{ports['web']}/healthz",
         ),

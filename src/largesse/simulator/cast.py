@@ -92,9 +92,9 @@ def sign_ins(secret: str) -> tuple[SignIn, SignIn, SignIn]:
     """Return the fan, the creator and the operator, with passwords derived from LARGESSE_SECRET."""
     totp = base64.b32encode(_derived(secret, "operator second factor")[:20]).decode()
     return (
-        SignIn("Fan", VISITOR, "fan@example.org", _password(secret, "fan")),
-        SignIn("Creator", HOSTS[0].player, "creator@example.org", _password(secret, "creator")),
-        SignIn("Staff", OPERATOR, "staff@example.org", _password(secret, "staff"), totp),
+        SignIn("Fan", VISITOR, "juniper@example.org", _password(secret, "fan")),
+        SignIn("Creator", HOSTS[0].player, "odile@example.org", _password(secret, "creator")),
+        SignIn("Staff", OPERATOR, "ines@example.org", _password(secret, "staff"), totp),
     )
 
 

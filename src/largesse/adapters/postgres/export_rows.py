@@ -49,7 +49,7 @@ _STANDINGS = f"""
     ) a GROUP BY bucket, holder, code, asset ORDER BY code, bucket, holder, asset
 """  # noqa: S608 - constants only
 _TOTALS = f"""
-    SELECT code, asset, sum(balance)::bigint, count(*) FILTER (WHERE holder <> 0)
+    SELECT code, asset, sum(balance)::bigint, count(*) FILTER (WHERE holder <> 0 AND balance <> 0)
     FROM ({STORED}) s GROUP BY code, asset
 """  # noqa: S608 - constants only
 _SPAN: LiteralString = """
@@ -65,7 +65,7 @@ _ASSETS: LiteralString = """
 
 
 class Total(NamedTuple):
-    """An account summed over buckets and people, and how many people have it."""
+    """An account summed over buckets and people, and how many people hold some."""
 
     code: str
     asset: str

@@ -11,6 +11,9 @@ import logging
 import os
 import signal
 import sys
+import threading
+
+GRACE_SECONDS = 10.0
 
 
 async def run() -> None:
@@ -21,16 +24,36 @@ async def run() -> None:
     from largesse.web.jobs.worker import work
 
     stopping = asyncio.Event()
+
+    def stop() -> None:
+        stopping.set()
+        _end_at_last(GRACE_SECONDS)
+
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stopping.set)
+        loop.add_signal_handler(number, stop)
     rollup = RollUpLoop(settings.CONFIG.database_url, is_sandbox=settings.CONFIG.sandbox)
     tasks = [asyncio.create_task(work(stopping)), asyncio.create_task(rollup.run(stopping))]
-    await rollup.ticked.wait()
-    # The supervisor waits for this word.
+    announcing = asyncio.create_task(_announce(rollup.ticked))
+    await asyncio.gather(*tasks)
+    announcing.cancel()
+
+
+async def _announce(reached: asyncio.Event) -> None:
+    """Say the word that a supervisor waits for, once the database was reached."""
+    await reached.wait()
     sys.stdout.write("ready\n")
     sys.stdout.flush()
-    await asyncio.gather(*tasks)
+
+
+def _end_at_last(seconds: float) -> None:
+    """End the process even when a job, or a database that is gone, holds it up.
+
+    Every job may be cut: it is taken up again by the next process.
+    """
+    timer = threading.Timer(seconds, os._exit, [1])
+    timer.daemon = True
+    timer.start()
 
 
 def main() -> int:

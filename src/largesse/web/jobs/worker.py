@@ -20,7 +20,7 @@ _FIRST_PAUSE_SECONDS = 0.5
 _LONGEST_PAUSE_SECONDS = 10.0
 _POLL_SECONDS = 2.0
 _CONCURRENCY = 4
-_GRACE_SECONDS = 8.0
+_GRACE_SECONDS = 6.0
 
 
 def load_tasks() -> None:
@@ -31,7 +31,7 @@ def load_tasks() -> None:
 
 
 async def work(stopping: asyncio.Event) -> None:
-    """Run jobs until `stopping` is set; jobs that have begun get eight seconds to end."""
+    """Run jobs until `stopping` is set; jobs that have begun get six seconds to end."""
     load_tasks()
     pause = _FIRST_PAUSE_SECONDS
     while not stopping.is_set():
