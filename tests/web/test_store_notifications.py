@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -108,3 +109,11 @@ def test_the_janitor_sweeps_orders_without_any_call(till):
     jobs.sweep_orders_task(timestamp=0)
     assert balance(fan) == (1200, 0)
     assert DjangoBook().lots(fan)[0].reference == order.public_id
+
+
+def test_an_installation_without_a_provider_sweeps_nothing_and_takes_no_orders(settings):
+    settings.CONFIG = replace(settings.CONFIG, sandbox=False)
+    jobs.sweep_orders_task(timestamp=0)
+    for role in (providers.checkouts, providers.transfers):
+        with pytest.raises(Unavailable):
+            role()

@@ -23,12 +23,12 @@ from largesse.money.errors import Unavailable
 
 def checkouts() -> SandboxCheckouts:
     """Return what takes money; raises Unavailable where no provider is set up."""
-    return SandboxCheckouts(_wire())
+    return SandboxCheckouts(wire())
 
 
 def transfers() -> SandboxTransfers:
     """Return what sends money; raises Unavailable where no provider is set up."""
-    return SandboxTransfers(_wire())
+    return SandboxTransfers(wire())
 
 
 def notification_check() -> NotificationCheck:
@@ -36,7 +36,8 @@ def notification_check() -> NotificationCheck:
     return NotificationCheck(derive_credentials(settings.CONFIG.secret).signing_secret)
 
 
-def _wire() -> SandboxWire:
+def wire() -> SandboxWire:
+    """Return the connection to the provider; raises Unavailable where none is set up."""
     config = settings.CONFIG
     if not config.sandbox:
         raise Unavailable("No payment provider is set up on this installation.")

@@ -15,6 +15,7 @@ from procrastinate.contrib.django import app
 from largesse.adapters import clock
 from largesse.adapters.postgres.book import DjangoBook
 from largesse.adapters.providers.sandbox import PROVIDER
+from largesse.money.errors import Unavailable
 from largesse.payouts.services import refresh_payout
 from largesse.recharge.services import (
     Applier,
@@ -49,9 +50,12 @@ def appliers(now: datetime) -> Mapping[str, Applier]:
 @app.periodic(cron="* * * * *")
 @app.task(name="recharge.sweep_orders", queueing_lock="recharge.sweep_orders")
 def sweep_orders_task(timestamp: int) -> None:
-    """Ask the provider about every order that should have moved."""
-    now = clock.now()
-    sweep = sweep_orders(checkouts=providers.checkouts(), book=DjangoBook(), now=now)
+    """Ask the provider, where there is one, about every order that should have moved."""
+    try:
+        checkouts = providers.checkouts()
+    except Unavailable:
+        return
+    sweep = sweep_orders(checkouts=checkouts, book=DjangoBook(), now=clock.now())
     if sweep.asked:
         _log.info("Orders asked %d, moved %d, failed %d", sweep.asked, sweep.moved, sweep.failed)
 
