@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import ClassVar
 
 from django.db import migrations
 
@@ -14,7 +15,7 @@ class Migration(migrations.Migration):
     """The first schema of the ledger."""
 
     initial = True
-    dependencies: list[tuple[str, str]] = []
-    operations = [
+    dependencies: ClassVar[list[tuple[str, str]]] = []
+    operations: ClassVar = [
         migrations.RunSQL((SQL / name).read_text(), migrations.RunSQL.noop) for name in FILES
     ]
