@@ -18,10 +18,10 @@ NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 
 
 @pytest.fixture
-def write(tmp_path):
+def write(tmp_path: Path):
     """Write lines (objects or raw text) to a file and return its path."""
 
-    def written(*lines) -> Path:
+    def written(*lines: object) -> Path:
         path = tmp_path / "recording"
         texts = [line if isinstance(line, str) else json.dumps(line) for line in lines]
         path.write_text("\n".join(texts) + "\n")

@@ -13,6 +13,7 @@ import subprocess
 import sys
 from collections import defaultdict
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -29,7 +30,7 @@ pytestmark = [
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory) -> Path:
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One set of books for the whole module: the second capture joins the first."""
     return tmp_path_factory.mktemp("captures")
 
@@ -88,7 +89,7 @@ def test_a_capture_of_donations_adds_up_to_the_last_cent(data):
     assert largesse(data, "accounts", "--json") == books
 
 
-def assert_same_again(first: dict, second: dict) -> None:
+def assert_same_again(first: dict[str, Any], second: dict[str, Any]) -> None:
     """A second run changes nothing and says so."""
     volatile = {"seconds", "gifts_per_second", "replayed"}
     assert {k: v for k, v in first.items() if k not in volatile} == {

@@ -108,6 +108,8 @@ def test_gzip_is_read_by_its_content(write, tmp_path):
 def test_every_anonymous_donation_is_a_fan_of_its_own(write):
     rows = ["m,2011-01-05T16:22:47,anon,milo,100,True", "m,2011-01-05T16:22:47,anon,,100,True"]
     (_, first), (_, second) = read(write(HEADER, *rows), "donations")
+    assert isinstance(first, Gift)
+    assert isinstance(second, Gift)
     assert first.fan != second.fan
     assert (first.creator, second.creator) == ("milo", "house")
 

@@ -22,7 +22,7 @@ CREATORS = 7
 
 
 @pytest.fixture
-def recording(tmp_path) -> Path:
+def recording(tmp_path: Path) -> Path:
     """Gifts of 1 to 5 coins by many fans to a few creators."""
     path = tmp_path / "recording.jsonl"
     with path.open("w") as file:
@@ -39,7 +39,8 @@ def committed_gifts(data: Path) -> int:
         if url is None:
             return 0
         with psycopg.connect(url, connect_timeout=5) as connection:
-            return connection.execute("SELECT count(*) FROM ledger_gift").fetchone()[0]
+            [row] = connection.execute("SELECT count(*) FROM ledger_gift").fetchall()
+            return int(row[0])
     except (psycopg.Error, ServerError):
         return 0
 
