@@ -144,7 +144,7 @@ def _words() -> dict[str, str]:
         "short": _("{coins} more coins are needed for {gift}."),
         "trouble": _("The room could not be reached. Nothing was charged for what did not arrive."),
         "retrying": _("Sending again…"),
-        "sending_in": _("Sending {gift} · {coins} coins"),
+        "sending_in": _("Sending {gift} · {coins}"),
         "taken_back": _("Taken back. Nothing was charged."),
         "send": _("Send {gift}"),
         "tap": _("Tap to send {gift}"),

@@ -41,11 +41,12 @@ export class Chat {
   put(line) {
     const stays = this.#isAtEnd();
     const before = document.getElementById(line.id);
-    const shown = this.#line(line);
     if (before) {
-      before.replaceWith(shown);
+      // The words alone: the art of a growing streak must not flicker.
+      before.querySelector("p").replaceWith(this.#giftWords(line));
       return;
     }
+    const shown = this.#line(line);
     this.list.querySelector(".chat__line--system")?.remove();
     this.list.append(shown);
     if (stays) {
@@ -59,15 +60,19 @@ export class Chat {
   #line(line) {
     const item = make("li", "chat__line", avatar(line.sender, "avatar avatar--small"));
     item.id = line.id;
-    const text = make("p", "", nameOf(line.sender), " ");
     if (line.kind === "comment") {
       const said = make("bdi", "", line.text);
       said.dir = "auto";
-      text.append(said);
-      item.append(text);
+      item.append(make("p", "", nameOf(line.sender), " ", said));
       return item;
     }
     item.className = "chat__line chat__line--gift";
+    item.append(this.#giftWords(line), art(line.gift, { className: "chat__art", size: 32 }));
+    return item;
+  }
+
+  #giftWords(line) {
+    const text = make("p", "", nameOf(line.sender), " ");
     const many = line.count > 1 ? ` ×${number(line.count)}` : "";
     text.append(`${words("sent", { gift: line.gift.name })}${many} `, coins(line.total.units));
     if (line.message) {
@@ -75,8 +80,7 @@ export class Chat {
       message.dir = "auto";
       text.append(message);
     }
-    item.append(text, art(line.gift, { className: "chat__art", size: 32 }));
-    return item;
+    return text;
   }
 
   async #say(input) {

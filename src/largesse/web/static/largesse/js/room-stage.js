@@ -11,9 +11,9 @@ import { art, avatar, coinWords, coins, make, nameOf, number, words } from "./ro
 
 const MOMENT_MS = 2600;
 const MOMENTS_WAITING = 6;
-const ROWS = 4;
 const ROW_REST_MS = 2600;
 const DEAR = 99;
+const wide = matchMedia("(min-width: 64rem)");
 
 const find = (name) => document.querySelector(`[data-${name}]`);
 
@@ -25,6 +25,10 @@ export class Stage {
     this.playing = false;
     this.open = new Map();
     this.summary = announceable(find("summary"));
+    find("podium").addEventListener("click", (event) => {
+      const open = document.getElementById("supporters").toggleAttribute("data-open");
+      event.currentTarget.setAttribute("aria-expanded", String(open));
+    });
   }
 
   /** Show the room as it stands. */
@@ -67,6 +71,9 @@ export class Stage {
 
   board(rows) {
     const list = find("supporters");
+    const podium = find("podium");
+    podium.hidden = !rows.length;
+    podium.replaceChildren(...rows.slice(0, 3).map((row) => avatar(row, "avatar avatar--small")));
     if (!rows.length) {
       list.replaceChildren(make("li", "muted small", words("no_supporters")));
       return;
@@ -114,13 +121,13 @@ export class Stage {
       return;
     }
     const said = words("sent", { gift: data.gift.name });
-    const caption = make("p", "", nameOf(data.sender), " ", said);
-    const picture = art(data.gift, { moves: true, size: 256, alt: data.gift.alt });
-    const parts = [picture, caption, coins(data.total.units, "coins room__burst-coins")];
+    const price = coins(data.total.units);
+    const caption = make("p", "room__caption", nameOf(data.sender), make("span", "", said), price);
+    const parts = [caption, art(data.gift, { moves: true, size: 256, alt: data.gift.alt })];
     if (data.message) {
       const message = make("p", "room__burst-words", data.message.text);
       message.dir = "auto";
-      parts.push(message);
+      parts.splice(1, 0, message);
     }
     const scene = make("div", "room__moment", ...parts);
     scene.dataset.size = data.total.units >= 5000 ? "3" : data.total.units >= 500 ? "2" : "1";
@@ -172,7 +179,7 @@ export class Stage {
   }
 
   #thin() {
-    while (this.rows.childElementCount > ROWS) {
+    while (this.rows.childElementCount > (wide.matches ? 4 : 2)) {
       const done = this.rows.querySelector("[data-state=ended]") ?? this.rows.firstElementChild;
       const entry = [...this.open].find(([, row]) => row === done);
       if (entry) this.#drop(entry[0]);
