@@ -19,7 +19,6 @@ from tests.adapters.postgres.ledger_world import (
     known_policies,
 )
 
-
 # Chosen with `--hypothesis-profile=nightly`; test_model.py then runs 40 times as long.
 settings.register_profile("nightly", derandomize=False, print_blob=True)
 

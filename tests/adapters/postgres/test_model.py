@@ -366,8 +366,8 @@ def test_ledger_does_what_a_count_of_every_coin_says(
     run_state_machine_as_test(
         Machine,
         settings=settings(
-            max_examples=1_000 if is_nightly else 40,
-            stateful_step_count=60 if is_nightly else 40,
+            max_examples=1_000 if is_nightly else 60,
+            stateful_step_count=60 if is_nightly else 60,
             deadline=None,
             suppress_health_check=list(HealthCheck),
         ),
