@@ -93,7 +93,7 @@ class Supervised:
         self._log = log
         self._tell = tell
         self._child: asyncio.subprocess.Process | None = None
-        self._stopping = False
+        self._stopping = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
     @property
@@ -121,7 +121,7 @@ class Supervised:
 
     async def stop(self) -> None:
         """End it with SIGTERM, and with SIGKILL when it does not obey; nothing of it remains."""
-        self._stopping = True
+        self._stopping.set()
         child = self._child
         if child is not None and child.returncode is None:
             _signal(child.pid, signal.SIGTERM)
@@ -139,7 +139,7 @@ class Supervised:
 
     async def _keep(self) -> None:
         pause = _FIRST_PAUSE_SECONDS
-        while not self._stopping:
+        while not self._stopping.is_set():
             began = time.monotonic()
             self._child = child = await _spawn(self.program, self._environ)
             watching = asyncio.create_task(self._watch_readiness(child))
@@ -150,7 +150,7 @@ class Supervised:
             # A worker of a server that was killed would keep its port, and our pipe open.
             _signal_group(child.pid, signal.SIGKILL)
             await pumping
-            if self._stopping:
+            if self._stopping.is_set():
                 return
             if time.monotonic() - began > _STEADY_SECONDS:
                 pause = _FIRST_PAUSE_SECONDS

@@ -131,7 +131,7 @@ class Supervisor:
                 self._tell("postgres", f"ended with {code}; starts again")
                 try:
                     await asyncio.to_thread(server.restart)
-                except Exception as error:  # noqa: BLE001 - the whole product ends with this sentence
+                except Exception as error:  # noqa: BLE001 - the product ends with this sentence
                     self._tell("postgres", str(error))
                     self.stopping.set()
                     return

@@ -32,7 +32,8 @@ async def run() -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
-    rollup = RollUpLoop(settings.CONFIG.database_url, is_sandbox=settings.CONFIG.sandbox)
+    config = settings.CONFIG
+    rollup = RollUpLoop(os.environ["DATABASE_URL"], is_sandbox=config.sandbox)
     tasks = [asyncio.create_task(work(stopping)), asyncio.create_task(rollup.run(stopping))]
     announcing = asyncio.create_task(_announce(rollup.ticked))
     await asyncio.gather(*tasks)
