@@ -367,7 +367,7 @@ def test_ledger_does_what_a_count_of_every_coin_says(
         Machine,
         settings=settings(
             max_examples=1_000 if is_nightly else 60,
-            stateful_step_count=60 if is_nightly else 60,
+            stateful_step_count=50,
             deadline=None,
             suppress_health_check=list(HealthCheck),
         ),
