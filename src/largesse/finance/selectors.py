@@ -30,6 +30,11 @@ def closed_days(limit: int = 14) -> list[ClosedDay]:
     return [_closed_day(day) for day in days]
 
 
+def is_closed(day: date) -> bool:
+    """Tell whether every bucket of a day is closed."""
+    return DayClose.objects.filter(day=day).count() == BUCKETS
+
+
 def _closed_day(day: date) -> ClosedDay:
     revenue: Counter[str] = Counter()
     cost: Counter[str] = Counter()

@@ -34,6 +34,7 @@ from largesse.people.errors import UnknownHolder
 from largesse.people.models import Holder
 from largesse.people.selectors import get_holder
 from largesse.recharge.models import Notification, Order
+from largesse.recharge.rules import Status
 from largesse.recharge.selectors import orders_of, parked_orders
 from largesse.web import test_clock
 from largesse.web.pages import console_search, console_views, payout_views, statement_words
@@ -127,17 +128,12 @@ def holder(request: HttpRequest, public: str) -> HttpResponse:
 def payout(request: HttpRequest, public: str) -> HttpResponse:
     """Show a payout with its timeline, and what an operator can do about it."""
     found = _payout(public)
-    events = [
-        [f"{e.at:%Y-%m-%d %H:%M:%S} UTC", e.status, e.answer, e.reason, e.note]
-        for e in found.events.all()
-    ]
-    headers = ["When", "Status after", "Answer", "Reason", "Note"]
     context = {
         "title": found.public_id,
         "payout": found,
         "row": payout_views.row(found),
         "owner": console_views.holder_link(found.holder),
-        "events": {"headers": headers, "rows": events},
+        "events": console_views.timeline_table(found),
         "may_release": bool(found.parked) and signed_in(request).has_perm("payouts.change_payout"),
     }
     return _render(request, "console/payout.html", context)
@@ -202,8 +198,9 @@ def _check_books() -> dict[str, object]:
 
 
 def _orders_by_status() -> dict[str, int]:
-    rows = Order.objects.order_by("status").values_list("status").annotate(count=Count("pk"))
-    return dict(rows)
+    rows = Order.objects.order_by().values_list("status").annotate(count=Count("pk"))
+    counted = dict(rows)
+    return {status.value: counted.get(status.value, 0) for status in Status}
 
 
 def _holder(public: str) -> Holder:

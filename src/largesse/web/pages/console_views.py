@@ -6,7 +6,7 @@ Invariant: the platform's table shows every account and, for each asset, a sum t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from django.urls import reverse
@@ -57,7 +57,7 @@ def balance_tables(platform: Balances, people: Balances) -> list[AssetBalances]:
             if held:
                 rows.append([name.replace("_", " "), side, shown(held, code)])
         rows.append([_strong("sum"), "", _strong(shown(total, code))])
-        table: Table = {"headers": ["Account", "Whose", "Balance"], "rows": rows}
+        table = _table(["Account", "Whose", "Balance"], rows, numbers=[2])
         tables.append(AssetBalances(code, table, total == 0))
     return tables
 
@@ -69,13 +69,13 @@ def _asset_order(code: str) -> tuple[bool, str]:
 def counts_table(heading: str, counts: Mapping[str, int]) -> Table:
     """Return how many things stand in each state."""
     rows = [[state.replace("_", " "), show_count(number)] for state, number in counts.items()]
-    return {"headers": [heading, "Number"], "rows": rows}
+    return _table([heading, "Number"], rows, numbers=[1])
 
 
 def findings_table(findings: Iterable[Finding]) -> Table:
     """Return the breaks of the books."""
     rows = [[one.invariant, one.account, one.message] for one in findings]
-    return {"headers": ["Invariant", "Account", "What is wrong"], "rows": rows}
+    return _table(["Invariant", "Account", "What is wrong"], rows)
 
 
 def days_table(days: Iterable[ClosedDay]) -> Table:
@@ -89,7 +89,7 @@ def days_table(days: Iterable[ClosedDay]) -> Table:
         ]
         for day in days
     ]
-    return {"headers": ["Day (UTC)", "Revenue", "Cost of creators", "State"], "rows": rows}
+    return _table(["Day (UTC)", "Revenue", "Cost of creators", "State"], rows)
 
 
 def _sums(amounts: Mapping[str, int]) -> str:
@@ -109,7 +109,7 @@ def orders_table(orders: Iterable[Order]) -> Table:
         ]
         for order in orders
     ]
-    return {"headers": ["Order", "Fan", "State", "Coins", "Price", "Placed"], "rows": rows}
+    return _table(["Order", "Fan", "State", "Coins", "Price", "Placed"], rows)
 
 
 def payouts_table(payouts: Iterable[Payout]) -> Table:
@@ -125,8 +125,7 @@ def payouts_table(payouts: Iterable[Payout]) -> Table:
         ]
         for payout in payouts
     ]
-    headers = ["Payout", "Creator", "State", "Diamonds", "Net", "Requested"]
-    return {"headers": headers, "rows": rows}
+    return _table(["Payout", "Creator", "State", "Diamonds", "Net", "Requested"], rows)
 
 
 def statement_table(lines: Iterable[Line]) -> Table:
@@ -143,7 +142,7 @@ def statement_table(lines: Iterable[Line]) -> Table:
         for line in lines
     ]
     headers = ["When", "What", "Reference", "Account", "Change", "Balance after"]
-    return {"headers": headers, "rows": rows}
+    return _table(headers, rows, numbers=[4, 5])
 
 
 def holder_balances_table(held: Balances, words: Mapping[str, object]) -> Table:
@@ -153,13 +152,29 @@ def holder_balances_table(held: Balances, words: Mapping[str, object]) -> Table:
         for (code, unit), balance in held.items()
         if balance
     ]
-    return {"headers": ["Account", "Balance"], "rows": rows}
+    return _table(["Account", "Balance"], rows, numbers=[1])
 
 
 def holder_link(holder: int) -> SafeString:
     """Return a link to the page that explains a holder."""
     name = public_id("usr", holder)
     return _link("console:holder", name, name)
+
+
+def _table(
+    headers: Sequence[str], rows: Sequence[Sequence[Cell]], numbers: Sequence[int] = ()
+) -> Table:
+    """Return a table as the template takes it; `numbers` are the columns that align at the end."""
+    return {"headers": headers, "rows": rows, "numbers": numbers}
+
+
+def timeline_table(payout: Payout) -> Table:
+    """Return every line of a payout's timeline."""
+    rows = [
+        [f"{e.at:%Y-%m-%d %H:%M:%S} UTC", e.status, e.answer, e.reason, e.note]
+        for e in payout.events.all()
+    ]
+    return _table(["When", "Status after", "Answer", "Reason", "Note"], rows)
 
 
 def _link(view: str, argument: object, text: str) -> SafeString:

@@ -51,7 +51,7 @@ app_name = "studio"
 
 RECENT_GIFTS = 8
 SUPPORTERS = 5
-STATEMENT_PAGE = 50
+STATEMENT_PAGE = 25
 _CURSOR_SALT = "studio statement"
 
 

@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
+from babel.numbers import format_compact_decimal
 from django.utils.functional import Promise
+from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
 
 from largesse.adapters.postgres.earned import EarnedDay
@@ -21,9 +23,11 @@ from largesse.earnings.rules import MICRO, SharePolicy, value_minor, waterfall
 from largesse.ledger.gifts import IMPORTED_GIFT
 from largesse.money.amounts import Amount
 from largesse.money.ids import HolderId
+from largesse.web.templatetags.money import show_count
 
 WATERFALL_COINS = 1_000
 _MOST_BARS = 8
+_FULL_UP_TO = 10_000
 _WIDTH, _TOP, _FLOOR = 320, 26, 150
 """The chart's drawing: its width, and where the tallest bar ends and all bars stand."""
 
@@ -50,6 +54,7 @@ class Bar:
 
     day: date
     diamonds: int
+    label: str
     worth: Amount
     x: int
     y: int
@@ -83,8 +88,27 @@ def maturing_chart(rows: Sequence[tuple[datetime, int]], policy: SharePolicy) ->
         width = min(slot - 8, 56)
         x = position * slot + (slot - width) // 2
         worth = figure(diamonds, policy).worth
-        bars.append(Bar(day, diamonds, worth, x, _FLOOR - height, width, height, x + width // 2))
+        bars.append(
+            Bar(
+                day=day,
+                diamonds=diamonds,
+                label=show_short(diamonds),
+                worth=worth,
+                x=x,
+                y=_FLOOR - height,
+                width=width,
+                height=height,
+                middle=x + width // 2,
+            )
+        )
     return Maturing(tuple(bars), rows[0][0] if rows else None)
+
+
+def show_short(number: int) -> str:
+    """Return a number that fits above a bar: 9,999 in full, then 10K, 12.3M and so on."""
+    if number < _FULL_UP_TO:
+        return show_count(number)
+    return format_compact_decimal(number, fraction_digits=1, locale=get_language() or "en")
 
 
 # --- Earned --------------------------------------------------------------------------------------
