@@ -12,14 +12,19 @@ from largesse.commands import schema
 from largesse.commands.failures import CommandFailure
 from largesse.commands.sandbox_clock import read_span
 from largesse.people.models import User
-from tests.adapters.postgres.ledger_world import database_url, rows
+from tests.adapters.postgres.ledger_world import COMMITTED, database_url, rows
 from tests.commands.conftest import Largesse
 from tests.conftest import RegisterPerson
+
+
+pytestmark = COMMITTED
 
 
 @pytest.fixture
 def books(transactional_db: None, on_tests_database: None) -> Iterator[None]:
     yield
+    for table in ("account_emailaddress", "people_user", "people_holder"):
+        rows(f"DELETE FROM {table}")
     rows("UPDATE largesse_clock SET offset_seconds = 0")
     rows("COMMENT ON TABLE largesse_clock IS NULL")
     rows("COMMENT ON TABLE django_migrations IS NULL")
