@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import cast
 
 import pytest
 
@@ -14,7 +15,7 @@ from largesse.earnings.errors import BadPolicy, UnknownPolicy
 from largesse.earnings.services import Matured, mature_earnings, publish_policy
 from largesse.ledger.accounts import Account
 from largesse.ledger.journals import Journal
-from largesse.ledger.ports import Posted
+from largesse.ledger.ports import Book, Posted
 from largesse.money.errors import TransientError
 from largesse.money.ids import HolderId
 from tests.earnings.street import Street
@@ -160,7 +161,7 @@ def test_a_run_that_is_cut_loses_and_doubles_nothing(street: Street, fall_at: in
     street.wait(days=8)
     book = FallingBook(street, fall_at)
     with pytest.raises(TransientError):
-        mature_earnings(book, maturing, now=street.now, new_key=street.key)  # type: ignore[arg-type]
+        mature_earnings(cast("Book", book), maturing, now=street.now, new_key=street.key)
     done = [creator for creator in creators if balances(street, creator) == (0, 50)]
     assert len(done) == fall_at - 1
     left = 4 - fall_at

@@ -129,7 +129,8 @@ def payout(request: HttpRequest, public: str) -> HttpResponse:
     """Show a payout with its timeline, and what an operator can do about it."""
     found = _payout(public)
     context = {
-        "title": found.public_id,
+        "title": "Payout",
+        "subtitle": found.public_id,
         "payout": found,
         "row": payout_views.row(found),
         "owner": console_views.holder_link(found.holder),
