@@ -78,8 +78,9 @@ def test_a_signed_text_of_another_form_is_refused():
     class Other(msgspec.Struct):
         holder: str
 
+    text = tokens.sign(KEY, Other("x"))  # type: ignore[arg-type]
     with pytest.raises(BadRoomToken, match="another version"):
-        tokens.verify(KEY, tokens.sign(KEY, Other("x")), room=ROOM, now=NOW)  # type: ignore[arg-type]
+        tokens.verify(KEY, text, room=ROOM, now=NOW)
 
 
 @given(st.data())

@@ -21,6 +21,7 @@ from uuid import UUID
 import httpx
 import msgspec
 import pytest
+from django.conf import settings
 from django.db import connection, transaction
 
 from largesse.adapters.postgres.book import DjangoBook
@@ -38,7 +39,6 @@ from largesse.people.models import Holder
 COMMITTED = pytest.mark.django_db(transaction=True, available_apps=["largesse.adapters.postgres"])
 """Marks tests whose rows are committed; the app named has no models, so Django empties nothing."""
 
-SECRET = "a secret of the live tests, long enough"
 PUBLIC_URL = "http://127.0.0.1:8000"
 ORIGIN = {"origin": PUBLIC_URL}
 
@@ -121,7 +121,7 @@ class World:
         return Fan(holder, name, self.token(holder, name))
 
     def token(self, holder: HolderId, name: str = "Mina", **changes: Any) -> str:
-        key = tokens.signing_key(SECRET)
+        key = tokens.signing_key(settings.CONFIG.secret)
         facts: dict[str, Any] = {"room": self.room, "role": "fan", "now": utc_now()} | changes
         return tokens.issue(key, holder=holder, name=name, **facts)
 
@@ -180,6 +180,18 @@ def database_url() -> str:
     return urlsplit(os.environ["DATABASE_URL"])._replace(path=f"/{name}").geturl()
 
 
+def environment(public_url: str) -> dict[str, str]:
+    """Return what a process of the product needs to share the test's database and secret."""
+    return {
+        "PATH": os.environ["PATH"],
+        "DATABASE_URL": database_url(),
+        "LARGESSE_DATA": str(settings.CONFIG.data_dir),
+        "LARGESSE_SECRET": settings.CONFIG.secret,
+        "LARGESSE_PUBLIC_URL": public_url,
+        "LARGESSE_SANDBOX": "1",
+    }
+
+
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -189,18 +201,12 @@ def free_port() -> int:
 class LiveProcess:
     """The live service as a process."""
 
-    def __init__(self, *, port: int = 0) -> None:
+    def __init__(self, *, port: int = 0, public_url: str = PUBLIC_URL) -> None:
         self.port = port or free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        environment = {
-            "PATH": os.environ["PATH"],
-            "DATABASE_URL": database_url(),
-            "LARGESSE_SECRET": SECRET,
-            "LARGESSE_PUBLIC_URL": PUBLIC_URL,
-            "LARGESSE_SANDBOX": "1",
-        }
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "largesse.live", "--port", str(self.port)], env=environment
+            [sys.executable, "-m", "largesse.live", "--port", str(self.port)],
+            env=environment(public_url),
         )
         self.client = httpx.Client(base_url=self.url, timeout=10)
         self._wait_until_ready()

@@ -79,7 +79,7 @@ class LiveService:
     # -- Life -----------------------------------------------------------------------------------
 
     async def start(self) -> None:
-        """Reach the database and begin to work; raises TransientError when it cannot be reached."""
+        """Reach the database and begin to work; raises PoolTimeout when it cannot be reached."""
         await self._pool.open(wait=True, timeout=15)
         if self._sandbox:
             clock.install(clock.Clock(lambda: self._clock_offset))

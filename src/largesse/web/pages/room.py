@@ -133,22 +133,25 @@ def _words() -> dict[str, str]:
     """Return the sentences that the script says; {name} and the like are filled in there."""
     return {
         "sent": _("sent {gift}"),
-        "coins": _("{count} coins"),
+        "coins_one": _("{count} coin"),
+        "coins_other": _("{count} coins"),
+        "gifts_one": _("{count} gift"),
+        "gifts_other": _("{count} gifts"),
         "streak_total": _("{gift} · {coins}"),
         "viewers": _("{count} watching"),
-        "closed": _("This room has ended."),
         "no_lines": _("Nobody has said anything yet. Be the first."),
         "no_supporters": _("The first gift puts a name here."),
-        "summary": _("{gifts} gifts, {coins} coins, by {fans}."),
-        "and_others": _("{name} and {count} others"),
-        "short": _("{coins} more coins are needed for {gift}."),
+        "summary": _("{gifts}, {coins}, by {fans}."),
+        "and_others_one": _("{name} and {count} other"),
+        "and_others_other": _("{name} and {count} others"),
+        "short_one": _("{count} more coin is needed for {gift}."),
+        "short_other": _("{count} more coins are needed for {gift}."),
         "trouble": _("The room could not be reached. Nothing was charged for what did not arrive."),
         "retrying": _("Sending again…"),
         "sending_in": _("Sending {gift} · {coins}"),
         "taken_back": _("Taken back. Nothing was charged."),
         "send": _("Send {gift}"),
         "tap": _("Tap to send {gift}"),
-        "streak": _("Your streak: {count}"),
     }
 
 

@@ -18,8 +18,16 @@ export function words(key, values = {}) {
   return facts.words[key].replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole);
 }
 
+const plurals = new Intl.PluralRules(document.documentElement.lang || undefined);
+
+/** Fill the sentence of `key` that fits the number, which it knows as {count}. */
+export function counted(key, value, values = {}) {
+  const form = `${key}_${plurals.select(value)}`;
+  return words(form in facts.words ? form : `${key}_other`, { ...values, count: number(value) });
+}
+
 /** Write an amount of coins in words. */
-export const coinWords = (units) => words("coins", { count: number(units) });
+export const coinWords = (units) => counted("coins", units);
 
 /** Make an element with a class and children; strings become text. */
 export function make(tag, className, ...children) {

@@ -5,7 +5,7 @@
  * region speaks at most once in SPEAK_MS, and only when something was given.
  */
 
-import { number, words } from "./room-parts.js";
+import { coinWords, counted, words } from "./room-parts.js";
 
 const SPEAK_MS = 6000;
 
@@ -20,9 +20,10 @@ export function announceable(region) {
     if (!gifts) return;
     const [first, ...others] = fans.values();
     const who = others.length
-      ? words("and_others", { name: first, count: number(others.length) })
+      ? counted("and_others", others.length, { name: first })
       : first;
-    const sum = words("summary", { gifts: number(gifts), coins: number(coins), fans: who });
+    const given = { gifts: counted("gifts", gifts), coins: coinWords(coins), fans: who };
+    const sum = words("summary", given);
     region.textContent = dearest ? `${sum} ${dearest.alt}.` : sum;
     gifts = coins = 0;
     dearest = null;

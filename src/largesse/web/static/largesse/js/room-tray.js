@@ -8,7 +8,7 @@
 
 import { toast } from "./base.js";
 import { Refusal } from "./room-wire.js";
-import { art, coinWords, facts, number, words } from "./room-parts.js";
+import { art, coinWords, counted, facts, number, words } from "./room-parts.js";
 
 const UNDO_MS = 3000;
 const STREAK_MS = 3400;
@@ -179,10 +179,7 @@ export class Tray {
   #showShortfall(problem, gift) {
     const name = facts.gifts[gift.id].name;
     find("short-art").src = art({ id: gift.id }).src;
-    find("short-words").textContent = words("short", {
-      coins: number(problem.shortfall.units),
-      gift: name,
-    });
+    find("short-words").textContent = counted("short", problem.shortfall.units, { gift: name });
     // The path alone: the page may be open under another name of the same host.
     const store = new URL(problem.store_url);
     find("short-link").href = `${store.pathname}${store.search}`;
