@@ -11,7 +11,7 @@ import logging
 from collections.abc import Mapping
 
 import psycopg
-from django.db import close_old_connections
+from django.db import connection
 
 from largesse.adapters import clock
 from largesse.adapters.postgres import async_book
@@ -66,16 +66,16 @@ class RollUpLoop:
             return await self._roll_up(book)
 
     async def _roll_up(self, book: async_book.AsyncBook) -> RollUp | None:
-        async with book.connection() as connection:
+        async with book.connection() as lent:
             if self._is_sandbox:
-                cursor = await connection.execute(clock.READ_OFFSET_SQL)
+                cursor = await lent.execute(clock.READ_OFFSET_SQL)
                 row = await cursor.fetchone()
                 assert row is not None, "the statement returns one row"
                 self._offset_seconds = int(str(row[0]))
                 self._clock.forget_offset()
-            async with connection.transaction():
+            async with lent.transaction():
                 steps = roll_up(self._clock.now(), self._policies)
-                return await async_book.run(connection, steps)
+                return await async_book.run(lent, steps)
 
 
 async def _wait(stopping: asyncio.Event, seconds: float) -> None:
@@ -87,8 +87,8 @@ async def _wait(stopping: asyncio.Event, seconds: float) -> None:
 
 
 def _read_policies() -> Mapping[int, SharePolicy]:
-    close_old_connections()
+    # The thread is a passing one, and so is its connection.
     try:
         return {policy.number: policy for policy in policies()}
     finally:
-        close_old_connections()
+        connection.close()
