@@ -1,11 +1,12 @@
 -- What ledger_post_journals does to balances, lots and void serials. The caller holds the lanes.
 
--- Adds changes (credits minus debits) to balances: debt in the wallet, gift_clearing in the bucket's
--- own row, the coins of a wallet by its lots and voids, and all others in ledger_account.
+-- Adds changes (credits minus debits) to balances: debt in the wallet, gift_clearing in the row of
+-- its bucket, the coins of a wallet by its lots and voids, and all others in ledger_account.
 CREATE FUNCTION ledger_move_balances(
     m_bucket smallint[], m_holder bigint[], m_code text[], m_asset text[],
     m_below_zero boolean[], m_change bigint[]
-) RETURNS void LANGUAGE plpgsql SET plan_cache_mode = force_custom_plan SET enable_seqscan = off AS $$
+) RETURNS void LANGUAGE plpgsql
+SET plan_cache_mode = force_custom_plan SET enable_seqscan = off AS $$
 #variable_conflict use_column
 BEGIN
     INSERT INTO ledger_account (holder, bucket, below_zero, code, asset)
@@ -48,7 +49,8 @@ CREATE FUNCTION ledger_issue_lots(
     is_new boolean[], seqs bigint[], j_bucket smallint[], j_holder bigint[],
     l_of integer[], l_class text[], l_coins bigint[], l_price bigint[], l_tax bigint[],
     l_currency text[], l_channel text[], l_reference text[], l_expires timestamptz[]
-) RETURNS void LANGUAGE plpgsql SET plan_cache_mode = force_custom_plan SET enable_seqscan = off AS $$
+) RETURNS void LANGUAGE plpgsql
+SET plan_cache_mode = force_custom_plan SET enable_seqscan = off AS $$
 #variable_conflict use_column
 BEGIN
     INSERT INTO ledger_wallet (bucket, holder)
@@ -87,7 +89,8 @@ END $$;
 CREATE FUNCTION ledger_void_serials(
     is_new boolean[], seqs bigint[], j_bucket smallint[], j_holder bigint[],
     v_of integer[], v_class text[], v_start bigint[], v_stop bigint[]
-) RETURNS void LANGUAGE plpgsql SET plan_cache_mode = force_custom_plan SET enable_seqscan = off AS $$
+) RETURNS void LANGUAGE plpgsql
+SET plan_cache_mode = force_custom_plan SET enable_seqscan = off AS $$
 #variable_conflict use_column
 DECLARE
     v record;

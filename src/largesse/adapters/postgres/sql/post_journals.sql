@@ -1,8 +1,8 @@
 -- Posts journals in order, each exactly once by its id, in one round trip.
 --
 -- Takes arrays of journals (j_*), their transfers (t_*), lots (l_*) and void serials (v_*); t_of,
--- l_of and v_of are 1-based positions in the journals' arrays. Returns a row a journal, in order: its
--- sequence, and whether it stood there before. Raises, and nothing is posted then:
+-- l_of and v_of are 1-based positions in the journals' arrays. Returns a row a journal, in order:
+-- its sequence, and whether it stood there before. Raises, and nothing is posted then:
 --   23514  an account would fall below its floor, or a serial to void is not unspent;
 --   22003  a balance or a serial would leave the range of bigint;
 --   LG001  an id stands for a journal of other content (the message is the id).
@@ -46,7 +46,8 @@ BEGIN
     LEFT JOIN ledger_journal o ON o.bucket = i.bucket AND o.id = i.id;
 
     INSERT INTO ledger_journal (seq, holder, at, bucket, id, event, reference, fingerprint, detail)
-    SELECT seqs[i.ord], i.holder, i.at, i.bucket, i.id, i.event, i.reference, i.fingerprint, i.detail
+    SELECT seqs[i.ord], i.holder, i.at, i.bucket, i.id, i.event, i.reference, i.fingerprint,
+           i.detail
     FROM unnest(j_bucket, j_id, j_event, j_holder, j_at, j_reference, j_fingerprint, j_detail)
         WITH ORDINALITY i (bucket, id, event, holder, at, reference, fingerprint, detail, ord)
     WHERE is_new[i.ord];

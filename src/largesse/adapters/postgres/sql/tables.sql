@@ -102,8 +102,8 @@ CREATE TABLE ledger_void (
     CHECK (0 <= start AND start < stop)
 );
 
--- One row a gift: the journal "fan bonus and paid -> gift_clearing" and what it bought. `id` is made
--- of the fan and the client's key, so it is the idempotency key. Serial ranges include void serials
+-- One row a gift: the journal "fan bonus and paid -> gift_clearing" and what it bought. `id` is
+-- made of the fan and the client's key, so it is the idempotency key. Serial ranges include void serials
 -- that were skipped. `prev_seq` is the fan's gift before (0: none), which makes history a chain.
 -- `streak_seq` is the first gift of its streak (0: this one).
 CREATE TABLE ledger_gift (
@@ -129,8 +129,8 @@ CREATE TABLE ledger_gift (
     UNIQUE (bucket, id)
 );
 
--- How far a creators' bucket has rolled up: seen[i] is the last sequence of fans' bucket i - 1 whose
--- gifts it has credited, tick the number of its roll-ups.
+-- How far a creators' bucket has rolled up: seen[i] is the last sequence of fans' bucket i - 1
+-- whose gifts it has credited, tick the number of its roll-ups.
 CREATE TABLE ledger_rollup (
     tick   bigint NOT NULL DEFAULT 0,
     bucket smallint PRIMARY KEY CHECK (bucket >= 64),
