@@ -103,9 +103,9 @@ CREATE TABLE ledger_void (
 );
 
 -- One row a gift: the journal "fan bonus and paid -> gift_clearing" and what it bought. `id` is
--- made of the fan and the client's key, so it is the idempotency key. Serial ranges include void serials
--- that were skipped. `prev_seq` is the fan's gift before (0: none), which makes history a chain.
--- `streak_seq` is the first gift of its streak (0: this one).
+-- made of the fan and the client's key, so it is the idempotency key. Serial ranges include void
+-- serials that were skipped. `prev_seq` is the fan's gift before (0: none), which makes history a
+-- chain. `streak_seq` is the first gift of its streak (0: this one).
 CREATE TABLE ledger_gift (
     seq        bigint NOT NULL,
     fan        bigint NOT NULL,
