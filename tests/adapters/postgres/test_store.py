@@ -202,6 +202,26 @@ def test_serials_are_voided_once_and_only_while_unspent(book: Driver) -> None:
     assert checks.run_checks() == []
 
 
+@pytest.mark.parametrize(
+    "overlapping",
+    [SerialRange(2, 5), SerialRange(5, 9), SerialRange(4, 6), SerialRange(0, 10)],
+    ids=["from below", "from above", "inside", "around"],
+)
+def test_void_ranges_never_overlap(book: Driver, overlapping: SerialRange) -> None:
+    book.post([recharge("r", FAN, 10)])
+    lots = DjangoBook().lots(FAN)
+    # A purse as it would be read before somebody else's refund was posted.
+    middle = Purse(10, 0, (SerialRange(0, 3), SerialRange(7, 10)))
+    book.post([rules.refund(key("a"), START, FAN, middle, lots, 4, usd(8), "a")])
+    around = (SerialRange(0, overlapping.start), SerialRange(overlapping.stop, 10))
+    stale = Purse(10, 0, tuple(part for part in around if len(part)))
+    count = len(overlapping)
+    with pytest.raises(InsufficientBalance):
+        book.post([rules.refund(key("b"), START, FAN, stale, lots, count, usd(8), "b")])
+    assert book.wallet(FAN).paid == Purse(10, 0, (SerialRange(3, 7),))
+    assert checks.run_checks() == []
+
+
 def test_debt_is_never_overpaid(book: Driver) -> None:
     book.post([recharge("r", FAN, 10)])
     wallet = book.wallet(FAN)
