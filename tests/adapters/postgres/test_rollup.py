@@ -107,12 +107,13 @@ def test_remainders_survive_a_change_of_policy(ledger: DjangoDriver) -> None:
 
 
 def test_two_policies_in_one_roll_up_show_each_gift_once(ledger: DjangoDriver) -> None:
-    first, second = gift("a", FAN, 4), replace(gift("b", FAN, 6), policy=2)
+    """The half diamond left by the first policy counts for the second."""
+    first, second = gift("a", FAN, 5), replace(gift("b", FAN, 6), policy=2)
     ledger.post_gifts([first, second])
-    assert roll_up_now() == RollUp(1, 2, 10, 3)
-    assert sorted(row.coins for row in gifts_to_creator(HolderId(ANNA), 10)) == [4, 6]
+    assert roll_up_now() == RollUp(1, 2, 11, 4)
+    assert sorted(row.coins for row in gifts_to_creator(HolderId(ANNA), 10)) == [5, 6]
     assert maturing(HolderId(ANNA)) == [
-        (release_at(START, 1), 1),
+        (release_at(START, 1), 2),
         (release_at(START, 14), 2),
     ]
 
