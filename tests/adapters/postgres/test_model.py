@@ -187,10 +187,18 @@ class LedgerMachine(RuleBasedStateMachine):
 
     # -- Coins back -------------------------------------------------------------------------------
 
-    @rule(fan=fans, count=coins, minor=st.integers(0, 400), code=st.sampled_from(["USD", "JPY"]))
-    def refund(self, fan: int, count: int, minor: int, code: str) -> None:
+    @rule(
+        fan=fans,
+        count=coins,
+        minor=st.integers(0, 400),
+        code=st.sampled_from(["USD", "JPY"]),
+        is_covered=st.booleans(),
+    )
+    def refund(self, fan: int, count: int, minor: int, code: str, is_covered: bool) -> None:
         name = self._name()
         purse, _ = self._wallet(fan)
+        if is_covered and purse.balance:
+            count = 1 + count % min(purse.balance, 4)
         lots = DjangoBook().lots(HolderId(fan))
         money = Amount(minor, asset(code))
         made = rules.refund(key(name), self.now, HolderId(fan), purse, lots, count, money, name)
