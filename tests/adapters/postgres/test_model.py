@@ -76,9 +76,18 @@ class LedgerMachine(RuleBasedStateMachine):
         self.gifts: dict[str, tuple[GiftPosting, int, int]] = {}
         self.payouts: list[tuple[int, int, str]] = []
 
-    @initialize()
-    def start_empty(self) -> None:
+    @initialize(matured=st.booleans())
+    def start(self, matured: bool) -> None:
+        """Begin where every rule has something to act on."""
         empty_ledger()
+        for fan in FANS:
+            self.recharge(fan, 20, 199, "USD")
+            self.recharge(fan, 20, 77, "JPY")
+            self.grant(fan, 5)
+        self.give([(fan, creator, 7) for fan in FANS for creator in CREATORS], [])
+        self.roll_up(0)
+        if matured:
+            self.mature(15)
 
     # -- Small things -----------------------------------------------------------------------------
 
@@ -159,7 +168,7 @@ class LedgerMachine(RuleBasedStateMachine):
         if outcome == "posted":
             self.gifts[fresh] = gift(fresh, fan, 1), second.seq, free
 
-    @rule(fan=fans, frozen=st.booleans())
+    @rule(fan=fans, frozen=st.sampled_from((False, False, True)))
     def freeze(self, fan: int, frozen: bool) -> None:
         self._name()
         with transaction.atomic():
@@ -192,13 +201,13 @@ class LedgerMachine(RuleBasedStateMachine):
         count=coins,
         minor=st.integers(0, 400),
         code=st.sampled_from(["USD", "JPY"]),
-        is_covered=st.booleans(),
+        is_covered=st.sampled_from((True, True, True, False)),
     )
     def refund(self, fan: int, count: int, minor: int, code: str, is_covered: bool) -> None:
         name = self._name()
         purse, _ = self._wallet(fan)
         if is_covered and purse.balance:
-            count = 1 + count % min(purse.balance, 4)
+            count = 1 + count % purse.balance
         lots = DjangoBook().lots(HolderId(fan))
         money = Amount(minor, asset(code))
         made = rules.refund(key(name), self.now, HolderId(fan), purse, lots, count, money, name)
@@ -206,12 +215,12 @@ class LedgerMachine(RuleBasedStateMachine):
         self.street.refund(fan, count, minor, code)
 
     @precondition(lambda self: any(model.debt for model in self.street.fans.values()))
-    @rule(fan=fans)
-    def repay(self, fan: int) -> None:
+    @rule(pick=st.integers(0, 2))
+    def repay(self, pick: int) -> None:
         name = self._name()
+        owing = [fan for fan, model in self.street.fans.items() if model.debt]
+        fan = owing[pick % len(owing)]
         purse, debt = self._wallet(fan)
-        if not debt:
-            return
         lots = DjangoBook().lots(HolderId(fan))
         made = rules.debt_repaid(key(name), self.now, HolderId(fan), purse, lots, debt)
         if made is not None:
@@ -244,36 +253,52 @@ class LedgerMachine(RuleBasedStateMachine):
         expected = self.street.roll_up(release_at(self.now, POLICY.hold_days))
         assert (done.coins, done.diamonds) == expected
 
-    @rule(days=st.integers(0, 20), creator=creators)
-    def mature(self, days: int, creator: int) -> None:
-        name = self._name()
+    @rule(days=st.integers(0, 20))
+    def mature(self, days: int) -> None:
         self.now += timedelta(days=days)
-        due = self.street.mature(creator, self.now)
-        with transaction.atomic():
-            rows = maturing.due(self.now, 1000)
-            taken = sum(maturing.take(h, at) or 0 for h, at, _ in rows if h == creator)
-            assert taken == due
-            if due:
-                self._remember(rules.maturity(key(name), self.now, HolderId(creator), due))
+        for creator in CREATORS:
+            name = self._name()
+            due = self.street.mature(creator, self.now)
+            with transaction.atomic():
+                rows = maturing.due(self.now, 1000)
+                taken = sum(maturing.take(h, at) or 0 for h, at, _ in rows if h == creator)
+                assert taken == due
+                if due:
+                    self._remember(rules.maturity(key(name), self.now, HolderId(creator), due))
 
     def _remember(self, journal: Journal) -> None:
         """Post inside the caller's transaction."""
         DjangoBook().post([journal])
         self.journals.append(journal)
 
-    @rule(creator=creators, diamonds=st.integers(1, 60))
-    def request_payout(self, creator: int, diamonds: int) -> None:
+    @precondition(lambda self: any(model.available for model in self.street.creators.values()))
+    @rule(
+        pick=st.integers(0, 2),
+        share=st.integers(1, 3),
+        ends=st.lists(st.booleans(), max_size=2),
+    )
+    def request_payout(self, pick: int, share: int, ends: list[bool]) -> None:
+        """Request one, and perhaps let it end at once: settled (then bounced) or returned."""
         name = self._name()
+        able = [holder for holder, model in self.street.creators.items() if model.available]
+        creator = able[pick % len(able)]
         model = self.street.creators[creator]
-        made = rules.payout_requested(key(name), self.now, HolderId(creator), diamonds, name)
-        if diamonds > model.available:
-            with pytest.raises(InsufficientBalance):
-                self._driver().post([recharge(f"{name}, not", 5, 1), made])
-            return
-        self._post(made)
+        diamonds = -(-model.available // share)
+        self._post(rules.payout_requested(key(name), self.now, HolderId(creator), diamonds, name))
         model.available -= diamonds
         model.held += diamonds
         self.payouts.append((creator, diamonds, "held"))
+        for ends_well in ends:
+            if self.payouts:
+                self.end_payout(len(self.payouts) - 1, ends_well)
+
+    @rule(creator=creators, beyond=st.integers(1, 60))
+    def request_more_than_there_is(self, creator: int, beyond: int) -> None:
+        name = self._name()
+        diamonds = self.street.creators[creator].available + beyond
+        made = rules.payout_requested(key(name), self.now, HolderId(creator), diamonds, name)
+        with pytest.raises(InsufficientBalance):
+            self._driver().post([recharge(f"{name}, not", 5, 1), made])
 
     @precondition(lambda self: self.payouts)
     @rule(pick=st.integers(0, 99), ends_well=st.booleans())
@@ -374,7 +399,7 @@ def test_ledger_does_what_a_count_of_every_coin_says(
     run_state_machine_as_test(
         Machine,
         settings=settings(
-            max_examples=1_000 if is_nightly else 60,
+            max_examples=1_000 if is_nightly else 80,
             stateful_step_count=50,
             deadline=None,
             suppress_health_check=list(HealthCheck),
