@@ -399,7 +399,7 @@ def test_ledger_does_what_a_count_of_every_coin_says(
     run_state_machine_as_test(
         Machine,
         settings=settings(
-            max_examples=1_000 if is_nightly else 80,
+            max_examples=1_000 if is_nightly else 50,
             stateful_step_count=50,
             deadline=None,
             suppress_health_check=list(HealthCheck),
