@@ -35,6 +35,7 @@ from largesse.money.amounts import Amount
 from largesse.money.assets import asset
 from largesse.money.ids import HolderId, RoomId, id_from_bytes, public_id, uuid7
 from largesse.people.models import Holder
+from tests.adapters.postgres.ledger_world import empty_ledger
 
 COMMITTED = pytest.mark.django_db(transaction=True, available_apps=["largesse.adapters.postgres"])
 """Marks tests whose rows are committed; the app named has no models, so Django empties nothing."""
@@ -144,7 +145,8 @@ class World:
         return list(RoomTally.objects.filter(room=self.room))
 
     def clear(self) -> None:
-        """Remove every row but those of the ledger, which is append-only and random here."""
+        """Remove every row that the module made."""
+        empty_ledger()
         rooms = list(Room.objects.filter(creator=self.creator).values_list("id", flat=True))
         for model in (Comment, GiftLine, RoomTally):
             model.objects.filter(room__in=rooms).delete()

@@ -65,6 +65,7 @@ class World:
 @pytest.fixture
 def world() -> Iterator[World]:
     """The world, whose books are sound after the storm; nothing of it stays."""
+    empty_ledger()
     yield World()
     assert run_checks() == []
     empty_ledger()

@@ -95,7 +95,7 @@ class TestRegistration:
         assert not user.has_usable_password()
 
 
-@pytest.mark.django_db(transaction=True)
+@pytest.mark.django_db(transaction=True, available_apps=["largesse.people"])
 def test_of_two_at_once_with_one_address_one_registers() -> None:
     def attempt(name: str) -> str:
         try:

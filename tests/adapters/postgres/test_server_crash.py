@@ -117,8 +117,8 @@ def test_zombie_that_nobody_reaps_does_not_block(tmp_path: Path, adoption: None)
         os.kill(killed.postgres_pid, signal.SIGKILL)
         killed.process.kill()
         killed.process.wait()
-        state = Path(f"/proc/{killed.postgres_pid}/stat").read_text().rpartition(")")[2].split()[0]
-        assert state == "Z"
+        stat = Path(f"/proc/{killed.postgres_pid}/stat")
+        assert wait_until(lambda: stat.read_text().rpartition(")")[2].split()[0] == "Z")
         recorded = (cluster_of(tmp_path) / "postmaster.pid").read_text().splitlines()[0]
         assert recorded == str(killed.postgres_pid)
         with server_on(tmp_path) as server:
