@@ -7,12 +7,13 @@ driver, and an expected error ends with a sentence and its exit code, never with
 
 from __future__ import annotations
 
+import os
 import sys
 
 import typer
 
 from largesse.commands import books, holders, replay, sandbox_clock, staff, starting
-from largesse.commands.failures import EXIT_CODES_HELP, explain
+from largesse.commands.failures import EXIT_CODES_HELP, ExitCode, explain
 
 app = typer.Typer(
     name="largesse",
@@ -38,6 +39,10 @@ def main() -> None:
     """Run the command line; ends the process with the exit code."""
     try:
         app()
+    except BrokenPipeError:
+        # Whoever read our answer has gone (`| head`); the interpreter must not flush into it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(ExitCode.REFUSED)
     except Exception as error:
         failure = explain(error)
         if failure is None:

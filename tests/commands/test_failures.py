@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 import subprocess
 import sys
@@ -10,8 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from largesse.commands.failures import ExitCode
+from largesse.adapters.config import ConfigError
+from largesse.adapters.postgres.errors import ServerUnreachable
+from largesse.commands.failures import ExitCode, explain
 from largesse.commands.starting import Choices, environment, held_ports
+from largesse.money.errors import DomainError, InvariantViolation, TransientError
 from tests.commands.conftest import Largesse
 
 
@@ -125,3 +129,31 @@ def _free_port() -> int:
             port = int(probe.getsockname()[1])
         if port < 60_000:
             return port
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), ExitCode.ENVIRONMENT),
+        (PermissionError(errno.EACCES, "Permission denied", "/books"), ExitCode.ENVIRONMENT),
+        (ServerUnreachable("It is away."), ExitCode.ENVIRONMENT),
+        (ConfigError("A short secret."), ExitCode.ENVIRONMENT),
+        (TransientError("The database gave way."), ExitCode.ENVIRONMENT),
+        (DomainError("That cannot be."), ExitCode.REFUSED),
+    ],
+)
+def test_every_expected_error_has_its_exit_code(error: Exception, code: ExitCode) -> None:
+    failure = explain(error)
+    assert failure is not None
+    assert failure.code is code
+
+
+@pytest.mark.parametrize("error", [ValueError("x"), InvariantViolation("x"), OSError("x")])
+def test_a_bug_of_ours_is_not_explained_away(error: Exception) -> None:
+    assert explain(error) is None
+
+
+def test_a_reader_that_has_gone_is_no_bug() -> None:
+    command = f"{sys.executable} -m largesse.cli --help | true; echo ${{PIPESTATUS[0]}}"
+    answer = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
+    assert "Traceback" not in answer.stderr

@@ -16,7 +16,6 @@ from tests.adapters.postgres.ledger_world import COMMITTED, database_url, rows
 from tests.commands.conftest import Largesse
 from tests.conftest import RegisterPerson
 
-
 pytestmark = COMMITTED
 
 

@@ -7,12 +7,16 @@ password.
 
 from __future__ import annotations
 
+import errno
 from enum import IntEnum
 
 EXIT_CODES_HELP = (
     "Exit codes: 0 done; 1 refused, or a check found breaks; 2 wrong usage; "
     "3 the environment is not ready (database, ports, configuration, disk)."
 )
+
+
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 class ExitCode(IntEnum):
@@ -56,10 +60,9 @@ def explain(error: Exception) -> CommandFailure | None:
             f"The database gave way: {reason}. Check that it runs, and try again.",
             ExitCode.ENVIRONMENT,
         )
-    if isinstance(error, OSError) and error.filename:
-        return CommandFailure(
-            f"Cannot use {error.filename}: {error.strerror}.", ExitCode.ENVIRONMENT
-        )
+    if isinstance(error, OSError) and (error.filename or error.errno in _FULL):
+        what = error.filename or "the disk"
+        return CommandFailure(f"Cannot use {what}: {error.strerror}.", ExitCode.ENVIRONMENT)
     return None
 
 

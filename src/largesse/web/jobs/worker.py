@@ -9,10 +9,15 @@ from __future__ import annotations
 import asyncio
 import logging
 import pkgutil
+from collections.abc import Callable
 from importlib import import_module
+from typing import Any
 
+from procrastinate import JobContext
 from procrastinate.contrib.django import app
+from procrastinate.contrib.django.db_cleanup import close_db_connections
 
+from largesse.money.errors import TransientError, Unavailable
 from largesse.web import jobs
 
 _log = logging.getLogger(__name__)
@@ -58,4 +63,19 @@ async def _run_worker() -> None:
                 install_signal_handlers=False,
                 shutdown_graceful_timeout=_GRACE_SECONDS,
                 delete_jobs="successful",
+                task_middleware=[close_db_connections, leave_to_the_next_run],
             )
+
+
+def leave_to_the_next_run(call_next: Callable[[], Any], context: JobContext, _worker: Any) -> Any:
+    """Say in one line that a periodic task could not do its work now: its next run will.
+
+    Any other job that is refused fails, so that its own retries take it up.
+    """
+    try:
+        return call_next()
+    except (Unavailable, TransientError) as error:
+        if "timestamp" not in context.job.task_kwargs:
+            raise
+        _log.warning("%s waits for its next run: %s", context.job.task_name, error.message)
+        return None
