@@ -18,9 +18,15 @@ export class Chat {
     this.newer = document.querySelector("[data-newer]");
     this.error = document.querySelector("[data-comment-error]");
     this.newer.addEventListener("click", () => this.#toEnd());
+    this.stays = true;
     this.list.addEventListener("scroll", () => {
-      if (this.#isAtEnd()) this.newer.hidden = true;
+      this.stays = this.#isAtEnd();
+      if (this.stays) this.newer.hidden = true;
     });
+    // A phone's keyboard, or a turned phone, takes room: the newest line stays in sight.
+    new ResizeObserver(() => {
+      if (this.stays) this.#toEnd();
+    }).observe(this.list);
     const composer = document.querySelector("[data-composer]");
     composer.addEventListener("submit", (event) => {
       event.preventDefault();
@@ -44,6 +50,7 @@ export class Chat {
     if (before) {
       // The words alone: the art of a growing streak must not flicker.
       before.querySelector("p").replaceWith(this.#giftWords(line));
+      if (stays) this.#toEnd();
       return;
     }
     const shown = this.#line(line);

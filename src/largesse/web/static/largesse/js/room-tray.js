@@ -54,7 +54,9 @@ export class Tray {
       if (wide.matches) {
         const focused = document.activeElement;
         this.dialog.show();
-        focused?.focus?.();
+        // Opening moved the focus into the panel; where nothing had it, nothing shall have it.
+        if (focused === document.body) document.activeElement.blur();
+        else focused?.focus();
       }
     };
     wide.addEventListener("change", settle);
@@ -116,11 +118,12 @@ export class Tray {
       const posted = await this.#give(gift, pieces);
       if (!posted) {
         this.waiting = 0;
+        this.sending = false;
         this.#endStreak();
-      } else {
-        this.streak.count = posted.streak.total + this.waiting;
-        this.#showStreak();
+        return;
       }
+      this.streak.count = posted.streak.total + this.waiting;
+      this.#showStreak();
     }
     this.sending = false;
   }
