@@ -7,8 +7,10 @@ such lines.
 
 from __future__ import annotations
 
+import gc
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
@@ -68,13 +70,25 @@ def replay(
     policy = services.replay_policy(options.share_bp, options.hold_days, now)
     started = time.monotonic_ns()
     events = (event for _, event in read(path, name) if not isinstance(event, BadLine))
-    with Replay(name, policy) as engine:
+    with _no_cycle_collection(), Replay(name, policy) as engine:
         while chunk := list(islice(events, _PROGRESS_STEP)):
             for event in chunk:
                 engine.feed(event)
             advance(len(chunk))
         engine.finish()
     return _report(engine, max(1, (time.monotonic_ns() - started) // 1_000_000))
+
+
+@contextmanager
+def _no_cycle_collection() -> Iterator[None]:
+    """Leave memory to reference counts: a replay makes no cycles, and looking for them in what it
+    remembers of every fan and event took two fifths of its time.
+    """
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 def _report(engine: Replay, elapsed_ms: int) -> dict[str, object]:
