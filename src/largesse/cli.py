@@ -13,6 +13,7 @@ import sys
 import typer
 
 from largesse.commands import books, holders, replay, sandbox_clock, staff, starting
+from largesse.commands.explain import explain_account
 from largesse.commands.failures import EXIT_CODES_HELP, ExitCode, explain
 
 app = typer.Typer(
@@ -30,6 +31,7 @@ app.command("demo", epilog=EXIT_CODES_HELP)(starting.demo)
 app.command("replay", epilog=EXIT_CODES_HELP)(replay.replay)
 app.command("accounts", epilog=EXIT_CODES_HELP)(holders.list_accounts)
 app.command("statement", epilog=EXIT_CODES_HELP)(holders.show_statement)
+app.command("explain", epilog=EXIT_CODES_HELP)(explain_account)
 app.add_typer(books.app, name="books")
 app.add_typer(sandbox_clock.app, name="clock")
 app.add_typer(staff.app, name="staff")

@@ -46,10 +46,8 @@ FLOWS = [
     (Event(event), ACCOUNTS[debit], ACCOUNTS[credit])
     for event, debit, credit, _ in ROW.findall(MONEY_FLOW)
 ]
-FACTS = frozenset(
-    ("holder", "creator", "gift", "reference", "reason", "policy", "cost", "lots", "gifts")
-    + ("paid_serials", "bonus_serials", "remainder", "since", "expires")
-)
+FACTS = {"holder", "creator", "gift", "reference", "reason", "policy", "cost", "lots", "gifts"}
+FACTS |= {"paid_serials", "bonus_serials", "remainder", "since", "expires"}
 
 
 def unit_of(account: Account) -> str:

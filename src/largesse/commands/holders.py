@@ -22,12 +22,12 @@ if TYPE_CHECKING:
     from largesse.people.models import Holder
 
 _CHUNK = 1_000
-_HOLDER_HELP = "A handle, a usr_ id, or a name from a replayed file."
+HOLDER_HELP = "A handle, a usr_ id, or a name from a replayed file."
 
 
 def list_accounts(
     holder: Annotated[
-        str | None, typer.Option("--holder", metavar="HOLDER", help=_HOLDER_HELP)
+        str | None, typer.Option("--holder", metavar="HOLDER", help=HOLDER_HELP)
     ] = None,
     everybody: Annotated[
         bool, typer.Option("--all", help="Also every account of every person.")
@@ -42,7 +42,7 @@ def list_accounts(
     with open_books(data) as books:
         books.use_django()
         if holder is not None:
-            rows = _rows_of(_find_holder(holder))
+            rows = _rows_of(find_holder(holder))
         else:
             rows = _chart(books.url) + (_rows_of_all(books.url) if everybody else [])
     if as_json:
@@ -139,7 +139,7 @@ def _holders(row: dict[str, Any]) -> str:
 
 
 def show_statement(
-    holder: Annotated[str, typer.Argument(metavar="HOLDER", help=_HOLDER_HELP)],
+    holder: Annotated[str, typer.Argument(metavar="HOLDER", help=HOLDER_HELP)],
     limit: Annotated[
         int | None, typer.Option(min=1, help="Only the newest entries; all without it.")
     ] = None,
@@ -154,7 +154,7 @@ def show_statement(
 
     with open_books(data) as books:
         books.use_django()
-        person = _find_holder(holder)
+        person = find_holder(holder)
         entries = islice(full_statement(HolderId(person.pk)), limit)
         if as_json:
             head = {"holder": person.public_id, "handle": person.handle}
@@ -205,7 +205,7 @@ def _print_statement(person: Holder, entries: Iterator[Entry]) -> None:
 # --- Words for people and amounts ----------------------------------------------------------------
 
 
-def _find_holder(text: str) -> Holder:
+def find_holder(text: str) -> Holder:
     """Return the one person that a word on the command line names."""
     from largesse.money.ids import HolderId, parse_public_id
     from largesse.people.selectors import find_holder_by_handle, get_holder
