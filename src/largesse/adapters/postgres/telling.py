@@ -16,11 +16,11 @@ from typing import Any
 
 from django.db import connection
 
+from largesse.adapters.postgres.reading import Entry
 from largesse.catalog.selectors import gifts_by_code
 from largesse.earnings.rules import SharePolicy
 from largesse.earnings.selectors import policies
 from largesse.gifting.rules import gift_public_id
-from largesse.ledger.accounts import Account
 from largesse.ledger.explain import Booked, Told, cost_of, live_serials, pending_since, place
 from largesse.ledger.journals import Event
 from largesse.ledger.lots import CoinClass, Lot, SerialRange
@@ -85,7 +85,11 @@ _REFUNDED = """
     WHERE l.class = 'paid' AND l.seq < u.seq
     ORDER BY u.bucket, u.seq, l.seq
 """
-_PENDING = """
+_PENDING_NOW = """
+    SELECT a.balance, b.last_seq FROM ledger_account a JOIN ledger_bucket b ON b.bucket = a.bucket
+    WHERE a.bucket = %s AND a.holder = %s AND a.code = 'creator_pending'
+"""
+_PENDING_MOVES = """
     SELECT j.seq, j.at,
            sum(CASE t.credit WHEN 'creator_pending' THEN t.amount ELSE -t.amount END)::bigint
     FROM ledger_journal j JOIN ledger_transfer t ON t.bucket = j.bucket AND t.seq = j.seq
@@ -108,8 +112,8 @@ class _Draft:
 def tell(places: Iterable[Place]) -> dict[Place, Told]:
     """Return what is known about the journals and gifts at some places, in a dozen queries.
 
-    Call it on one snapshot (`checks.snapshot`) with whatever else is shown. Raises ValueError for a
-    journal of an event that does not exist.
+    Places where nothing stands are left out. Raises ValueError for a journal of an event that does
+    not exist.
     """
     wanted = sorted(set(places))
     known = {policy.number: policy for policy in policies()}
@@ -128,6 +132,11 @@ def tell(places: Iterable[Place]) -> dict[Place, Told]:
         )
         for where, draft in drafts.items()
     }
+
+
+def tell_entries(entries: Sequence[Entry]) -> dict[Place, Told]:
+    """Return what is known about the entries of a statement."""
+    return tell((entry.bucket, entry.seq) for entry in entries)
 
 
 def _rows(sql: str, *params: Any) -> list[tuple[Any, ...]]:
@@ -256,21 +265,21 @@ def _add_maturities(drafts: dict[Place, _Draft]) -> None:
 
 
 def _since(bucket: int, holder: HolderId, oldest_seq: int) -> dict[int, datetime]:
-    rows = _rows(
-        "SELECT balance FROM ledger_account WHERE bucket = %s AND holder = %s AND code = %s",
-        bucket,
-        holder,
-        Account.CREATOR_PENDING.code,
-    )
-    return pending_since(rows[0][0] if rows else 0, _pending_moves(bucket, holder), oldest_seq)
+    # One statement, so that the balance is the one after the last sequence while others post.
+    rows = _rows(_PENDING_NOW, bucket, holder)
+    if not rows:
+        return {}
+    balance, last_seq = rows[0]
+    return pending_since(balance, _pending_moves(bucket, holder, last_seq + 1), oldest_seq)
 
 
-def _pending_moves(bucket: int, holder: HolderId) -> Iterator[tuple[int, datetime, int]]:
+def _pending_moves(
+    bucket: int, holder: HolderId, before_seq: int
+) -> Iterator[tuple[int, datetime, int]]:
     """Yield what moved a creator's pending diamonds, newest first, read as far as it is wanted."""
-    before = 2**63 - 1
-    while rows := _rows(_PENDING, bucket, holder, before, _WALKED):
+    while rows := _rows(_PENDING_MOVES, bucket, holder, before_seq, _WALKED):
         yield from ((seq, at, change) for seq, at, change in rows)
-        before = rows[-1][0]
+        before_seq = rows[-1][0]
 
 
 def _add_grants(drafts: dict[Place, _Draft]) -> None:

@@ -24,6 +24,7 @@ from django.views.decorators.http import require_GET, require_POST
 from largesse.adapters import clock
 from largesse.adapters.postgres import reading
 from largesse.adapters.postgres.checks import CHECKS, run_checks
+from largesse.adapters.postgres.telling import tell_entries
 from largesse.adapters.postgres.totals import people_totals
 from largesse.finance.selectors import closed_days
 from largesse.money.ids import BadId, HolderId, PayoutId, parse_public_id
@@ -115,8 +116,10 @@ def holder(request: HttpRequest, public: str) -> HttpResponse:
         "title": found.display_name,
         "subtitle": found.public_id,
         "holder": found,
-        "balances": console_views.holder_balances_table(held, statement_words.ACCOUNTS),
-        "lines": console_views.statement_table(statement_words.lines(entries)),
+        "balances": console_views.holder_balances_table(held),
+        "lines": console_views.statement_table(
+            statement_words.lines(entries, tell_entries(entries))
+        ),
         "maturing": reading.maturing(number),
         "orders": console_views.orders_table(orders_of(number, LATEST)),
         "payouts": console_views.payouts_table(payouts_of(number, LATEST)),

@@ -7,20 +7,21 @@ Invariant: the platform's table shows every account and, for each asset, a sum t
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from django.urls import reverse
-from django.utils.html import format_html
-from django.utils.safestring import SafeString
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString, mark_safe
 
 from largesse.adapters.postgres.checks import Finding
 from largesse.finance.selectors import ClosedDay
 from largesse.ledger.accounts import ACCOUNTS
 from largesse.money.assets import asset
-from largesse.money.ids import public_id
+from largesse.money.ids import BadId, parse_public_id, public_id
 from largesse.payouts.models import Payout
 from largesse.recharge.models import Order
-from largesse.web.pages.statement_words import Line
+from largesse.web.pages.statement_words import Line, account_name
 from largesse.web.templatetags.money import show_count, show_minor, signed
 
 Cell = str | SafeString
@@ -129,26 +130,41 @@ def payouts_table(payouts: Iterable[Payout]) -> Table:
 
 
 def statement_table(lines: Iterable[Line]) -> Table:
-    """Return the entries of a holder, newest first."""
+    """Return the entries of a holder, newest first, each with the reason that its owner reads."""
     rows: list[list[Cell]] = [
         [
             f"{line.at:%Y-%m-%d %H:%M:%S} UTC",
-            f"{line.event}{f' · {line.note}' if line.note else ''}",
-            line.reference,
-            str(line.account),
+            format_html("<strong>{}</strong><br>{}", line.event, line.note),
+            _journal(line),
+            line.account,
             signed(line.change),
             show_count(line.balance_after),
         ]
         for line in lines
     ]
-    headers = ["When", "What", "Reference", "Account", "Change", "Balance after"]
+    headers = ["When", "What and why", "Journal", "Account", "Change", "Balance after"]
     return _table(headers, rows, numbers=[4, 5])
 
 
-def holder_balances_table(held: Balances, words: Mapping[str, object]) -> Table:
+def _journal(line: Line) -> SafeString:
+    """Return where a journal stands, what it refers to, and the journals that it follows from."""
+    shown: Cell = line.reference
+    with suppress(BadId):
+        if line.reference.startswith("rch_"):
+            order = parse_public_id("rch", line.reference)
+            shown = _link("admin:recharge_order_change", order, line.reference)
+        elif line.reference.startswith("pay_"):
+            parse_public_id("pay", line.reference)
+            shown = _link("console:payout", line.reference, line.reference)
+    origin = f"from {', '.join(line.follows_from)}" if line.follows_from else ""
+    parts = [part for part in (line.place, shown, origin) if part]
+    return format_html_join(mark_safe("<br>"), "{}", ((part,) for part in parts))
+
+
+def holder_balances_table(held: Balances) -> Table:
     """Return a holder's balances; what is nothing is left out."""
     rows = [
-        [str(words.get(code, code)), shown(balance, unit)]
+        [account_name(code), shown(balance, unit)]
         for (code, unit), balance in held.items()
         if balance
     ]

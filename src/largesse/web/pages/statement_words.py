@@ -1,45 +1,27 @@
-"""What the entries of a statement are called, for people and in files.
+"""How the entries of a statement read, for people and in files.
 
-Owns the words for events and accounts, and the rows of the CSV. Must not read anything. Invariant:
-every event and every personal account has words; a cell of a file is never run as a formula.
+Owns the reader's language and zone for the ledger's own words (`ledger.sentences`), and the rows of
+the CSV. Must not read anything, and has no words of its own for events and accounts: a person and
+whoever supports them read the same. Invariant: a cell of a file is never run as a formula.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.utils.functional import Promise
-from django.utils.translation import gettext_lazy as _
+from django.utils import timezone
+from django.utils.translation import gettext, ngettext
 
 from largesse.adapters.postgres.reading import Change, Entry
+from largesse.ledger.accounts import ACCOUNTS
+from largesse.ledger.explain import Speech, Told, place, sentence
 from largesse.ledger.journals import Event
+from largesse.ledger.sentences import ACCOUNT_NAMES, EVENT_TITLES
 
-EVENTS: dict[str, str | Promise] = {
-    Event.RECHARGE.value: _("Coins bought"),
-    Event.BONUS.value: _("Bonus coins received"),
-    Event.GIFT.value: _("Gift sent"),
-    Event.EARNING.value: _("Gifts received"),
-    Event.MATURITY.value: _("Hold ended, diamonds available"),
-    Event.PAYOUT_REQUESTED.value: _("Payout requested, diamonds set aside"),
-    Event.PAYOUT_SETTLED.value: _("Payout arrived"),
-    Event.PAYOUT_RETURNED.value: _("Payout came back, diamonds available again"),
-    Event.REFUND.value: _("Recharge refunded, coins taken back"),
-    Event.DEBT_REPAID.value: _("Owed coins repaid"),
-    Event.EXPIRY.value: _("Bonus coins expired"),
-    Event.PROVIDER_SETTLEMENT.value: _("Payment provider settled"),
-    Event.DAILY_CLOSE.value: _("Day closed"),
-}
-
-ACCOUNTS: dict[str, str | Promise] = {
-    "fan_paid": _("Paid coins"),
-    "fan_bonus": _("Bonus coins"),
-    "fan_debt": _("Owed coins"),
-    "creator_pending": _("Pending diamonds"),
-    "creator_available": _("Available diamonds"),
-    "creator_held": _("Diamonds set aside for payout"),
-}
+Tellings = Mapping[tuple[int, int], Told]
+"""What is known about entries, by bucket and sequence (`telling.tell`)."""
 
 CSV_HEAD = (
     "at",
@@ -57,31 +39,61 @@ _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One change of one account, as a row of a page. Numbers are whole coins or diamonds."""
+    """One change of one account, as a row of a page. Numbers are whole coins or diamonds.
+
+    `note` says why, `place` where the journal stands and `follows_from` where those stand that it
+    goes back to.
+    """
 
     at: datetime
-    event: str | Promise
+    event: str
     note: str
     reference: str
-    account: str | Promise
+    account: str
     change: int
     balance_after: int
     is_diamonds: bool
+    place: str
+    follows_from: tuple[str, ...]
 
 
-def lines(entries: Iterable[Entry]) -> Iterator[Line]:
+def event_title(event: Event) -> str:
+    """Return what an event is called in the reader's language."""
+    return gettext(EVENT_TITLES[event])
+
+
+def account_name(code: str) -> str:
+    """Return what an account is called in the reader's language."""
+    return gettext(ACCOUNT_NAMES[ACCOUNTS[code]])
+
+
+def reader_speech() -> Speech:
+    """Return how to speak to whoever reads the page: their language, and the page's zone."""
+    return Speech(timezone.get_current_timezone(), gettext, ngettext)
+
+
+def why(told: Told, change: Change, speech: Speech) -> str:
+    """Return why an entry moved an account, in the words that everybody reads."""
+    return sentence(told, ACCOUNTS[change.account], change.asset, speech)
+
+
+def lines(entries: Iterable[Entry], tellings: Tellings) -> Iterator[Line]:
     """Yield a row for each change of each entry, in their order."""
+    speech = reader_speech()
     for entry in entries:
+        told = tellings[entry.bucket, entry.seq]
         for change in entry.changes:
             yield Line(
                 at=entry.at,
-                event=EVENTS.get(entry.event, entry.event),
-                note=_note(entry),
+                event=event_title(told.event),
+                note=why(told, change, speech),
                 reference=entry.reference,
-                account=ACCOUNTS.get(change.account, change.account),
+                account=account_name(change.account),
                 change=change.change,
                 balance_after=change.balance_after,
                 is_diamonds=change.asset == "DIAMOND",
+                place=place(entry.bucket, entry.seq),
+                follows_from=told.sources,
             )
 
 
@@ -110,9 +122,3 @@ def _csv_row(entry: Entry, change: Change) -> list[str | int]:
 def plain_cell(text: str) -> str:
     """Return a text that spreadsheets show and never calculate (OWASP, CSV injection)."""
     return f"'{text}" if text.startswith(_FORMULA_STARTS) else text
-
-
-def _note(entry: Entry) -> str:
-    """Return the small facts of an entry: policy version, reason."""
-    facts = (entry.detail.get("policy"), entry.detail.get("reason"))
-    return " · ".join(str(fact) for fact in facts if fact)

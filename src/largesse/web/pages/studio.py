@@ -33,6 +33,7 @@ from django.views.decorators.http import require_GET, require_POST
 from largesse.adapters import clock
 from largesse.adapters.postgres import reading
 from largesse.adapters.postgres.earned import earned_by_day
+from largesse.adapters.postgres.telling import tell_entries
 from largesse.catalog.selectors import gifts_by_code
 from largesse.earnings.selectors import current_policy
 from largesse.gifting.errors import NotTheCreator, UnknownRoom
@@ -136,7 +137,7 @@ def statement(request: HttpRequest, creator: HolderId) -> HttpResponse:
     """Show a page of everything that moved the creator's balances, newest first."""
     page = reading.statement(creator, STATEMENT_PAGE, _cursor(request, creator))
     context = {
-        "lines": list(statement_words.lines(page.entries)),
+        "lines": list(statement_words.lines(page.entries, tell_entries(page.entries))),
         "next": _signed(page.next, creator),
         "is_first": "before" not in request.GET,
         "share": studio_views.share(current_policy(clock.now())),

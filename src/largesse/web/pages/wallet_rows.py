@@ -1,7 +1,8 @@
 """How an entry of the coin history reads, on the page and in the export.
 
-Owns the words for events and the safe form of a CSV cell. Must not query the ledger. Invariant: no
-cell of the export can be a formula, and a negative number stays a number.
+Owns the rows and the safe form of a CSV cell. Must not have words of its own for what happened: the
+ledger's are what the console reads too. Invariant: no cell of the export can be a formula, and a
+negative number stays a number.
 
 Source of the cell rule: OWASP, "CSV Injection".
 """
@@ -15,35 +16,45 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from django.urls import reverse
-from django.utils.translation import gettext as _
 
 from largesse.adapters.postgres.reading import Entry
+from largesse.adapters.postgres.telling import tell_entries
 from largesse.catalog.models import Gift
 from largesse.catalog.selectors import gifts_by_code
 from largesse.ledger.accounts import Account
+from largesse.ledger.journals import Event
 from largesse.money.amounts import Amount
 from largesse.money.ids import BadId, HolderId, OrderId, parse_public_id
-from largesse.people.selectors import display_names
 from largesse.recharge.selectors import prices_of
+from largesse.web.pages.statement_words import Tellings, event_title, reader_speech, why
 
 _COIN_ACCOUNTS = (Account.FAN_PAID.code, Account.FAN_BONUS.code, Account.FAN_DEBT.code)
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
+_ICONS = {
+    Event.RECHARGE: "card",
+    Event.BONUS: "gift",
+    Event.GIFT: "gift",
+    Event.REFUND: "refresh",
+    Event.DEBT_REPAID: "check",
+    Event.EXPIRY: "clock",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Names:
-    """What the ids of some entries stand for."""
+    """What the ids of some entries stand for, and what is known about each of them."""
 
     gifts: Mapping[int, Gift]
-    people: Mapping[HolderId, str]
     prices: Mapping[OrderId, Amount]
+    told: Tellings
 
     @classmethod
     def of(cls, holder: HolderId, entries: Sequence[Entry]) -> Names:
-        """Look up everything that the entries name, in three queries."""
-        creators = {HolderId(e.detail["creator"]) for e in entries if e.event == "gift"}
+        """Look up everything that the entries name, in a number of queries that does not grow."""
         orders = [found for e in entries if (found := _order_of(e)) is not None]
-        return cls(gifts_by_code(), display_names(creators), prices_of(holder, orders))
+        return cls(gifts_by_code(), prices_of(holder, orders), tell_entries(entries))
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,26 +97,13 @@ def _row(entry: Entry, names: Names) -> Row:
 
 def _words(entry: Entry, names: Names) -> tuple[str, str, str]:
     """Return title, note and icon of an entry."""
-    match entry.event:
-        case "recharge":
-            return _("Recharge"), _("Coins bought"), "card"
-        case "bonus":
-            return _("Bonus coins"), _("Granted by a promotion"), "gift"
-        case "gift":
-            gift = names.gifts.get(entry.detail["gift"])
-            number = entry.detail["count"]
-            name = gift.name if gift else _("Gift")
-            to = names.people.get(HolderId(entry.detail["creator"]), _("a creator"))
-            title = f"{name} × {number}" if number > 1 else name
-            return title, _("Gift to %(name)s") % {"name": to}, "gift"
-        case "refund":
-            return _("Refund"), _("Money given back, coins taken back"), "refresh"
-        case "debt_repaid":
-            return _("Debt repaid"), _("New coins set against coins owed"), "check"
-        case "expiry":
-            return _("Bonus coins expired"), "", "clock"
-        case _:
-            return entry.event.replace("_", " ").capitalize(), "", "info"
+    told = names.told[entry.bucket, entry.seq]
+    change = next(change for change in entry.changes if change.account in _COIN_ACCOUNTS)
+    return (
+        told.gift or event_title(told.event),
+        why(told, change, reader_speech()),
+        _ICONS.get(told.event, "info"),
+    )
 
 
 def _order_of(entry: Entry) -> OrderId | None:
