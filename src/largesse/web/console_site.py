@@ -18,8 +18,8 @@ from unfold.sites import UnfoldAdminSite
 
 AdminView = Callable[[HttpRequest, dict[str, Any] | None], HttpResponseBase]
 
-OWNERS_ONLY = frozenset({"account", "mfa"})
-"""Apps whose rows are keys to somebody's account: addresses and second factors."""
+NOT_BY_HAND = frozenset({"account", "auth", "mfa"})
+"""Apps whose rows are keys: addresses and second factors of their owners, groups of permissions."""
 
 
 class ConsoleSite(UnfoldAdminSite):
@@ -35,9 +35,9 @@ class ConsoleSite(UnfoldAdminSite):
         admin_class: type[ModelAdmin[Any]] | None = None,
         **options: Any,
     ) -> None:
-        """Take a model into the console, except those that only their owner may change."""
+        """Take a model into the console, except those that nobody changes by hand."""
         models = [model_or_iterable] if isinstance(model_or_iterable, type) else model_or_iterable
-        shown = [model for model in models if model._meta.app_label not in OWNERS_ONLY]
+        shown = [model for model in models if model._meta.app_label not in NOT_BY_HAND]
         super().register(shown, admin_class, **options)
 
     def login(

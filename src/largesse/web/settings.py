@@ -222,6 +222,7 @@ UNFOLD = {
     "SITE_HEADER": "largesse",
     "SITE_SUBHEADER": "Operator console",
     "SITE_URL": "/",
+    "SIDEBAR": {"navigation": "largesse.web.console_menu.navigation"},
     "SITE_ICON": lambda request: static("largesse/art/favicon.svg"),
     "SITE_FAVICONS": [
         {
