@@ -21,7 +21,8 @@ from typing import Literal
 import pyotp
 from playwright.sync_api import Browser, Page, StorageState
 
-from largesse.simulator.cast import SignIn, sign_ins
+from largesse.money.ids import public_id
+from largesse.simulator.cast import HOSTS, SignIn, sign_ins
 from running import Product, chromium, running
 
 SCREENS = Path(__file__).resolve().parent.parent / "docs/screens"
@@ -29,8 +30,10 @@ WIDTHS = {390: 844, 1280: 800}
 ROOM_NAMES = {390: "room-phone", 1280: "room-desktop"}
 SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 LARGEST_BYTES = 400_000
+GIFTS_MS = 120_000
+"""How long the room may be quiet before a streak, and then a dear gift, must have come."""
 SETTLE_MS = 250
-"""How long colours take to change from one theme to the other."""
+"""How long a page takes to settle in a window of another size."""
 
 Role = str
 """Whose sign-in a page needs, as the demo calls it: Fan, Creator, Staff; or nobody."""
@@ -152,12 +155,12 @@ def first_link(studio: Studio, role: Role, address: str, beginning: str) -> str:
 
 def take_rooms(studio: Studio) -> None:
     """Take the live room, which is dark in both themes, while gifts fly; the tray on a phone."""
-    address = first_link(studio, "Fan", "/live/", "/live/room_")
+    address = f"/live/{public_id('room', HOSTS[0].room)}/"
     for width, name in ROOM_NAMES.items():
         with studio.page("Fan", width) as page:
             page.goto(address)
-            page.locator(".streak").first.wait_for()
-            page.locator(".room__moment").wait_for()
+            page.locator(".streak").first.wait_for(timeout=GIFTS_MS)
+            page.locator(".room__moment").wait_for(timeout=GIFTS_MS)
             page.wait_for_timeout(700)
             studio.take(page, name)
             if width < 1000:
@@ -171,11 +174,11 @@ def take_pages(studio: Studio, pages: Mapping[str, tuple[Role, str]]) -> None:
     """Take each page in both widths and both themes."""
     for name, (role, address) in pages.items():
         with studio.page(role) as page:
-            page.goto(address)
-            for width, height in WIDTHS.items():
-                page.set_viewport_size({"width": width, "height": height})
-                for scheme in SCHEMES:
-                    page.emulate_media(color_scheme=scheme)
+            for scheme in SCHEMES:
+                page.emulate_media(color_scheme=scheme)
+                page.goto(address)
+                for width, height in WIDTHS.items():
+                    page.set_viewport_size({"width": width, "height": height})
                     page.wait_for_timeout(SETTLE_MS)
                     studio.take(page, f"{name}-{width}-{scheme}")
 
