@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
+from psycopg.conninfo import conninfo_to_dict
 
 from largesse.ledger.accounts import ACCOUNTS
 from largesse.money.ids import HolderId, creator_bucket, fan_bucket, id_from_name, public_id
@@ -15,6 +20,7 @@ from tests.adapters.postgres.ledger_world import (
     COMMITTED,
     START,
     DjangoDriver,
+    database_url,
     empty_ledger,
     known_policies,
     recharge,
@@ -161,7 +167,7 @@ def test_a_limit_says_what_came_before(largesse: Largesse) -> None:
 def test_people_read_a_chain(largesse: Largesse) -> None:
     answer = largesse("explain", "ann", "--zone", "Asia/Tokyo")
     assert answer.code == 0
-    assert f"Paid coins of Ann [b] (ann, {ANN_ID}): 500 coins fan_paid" in answer.out
+    assert f"Paid coins, Ann [b] (ann, {ANN_ID}): 500 coins fan_paid" in answer.out
     assert "  Starts at 0 coins.\n  2026-11-22 17:00:00 JST  +500 coins, then 500 coins" in (
         answer.out
     )
@@ -178,14 +184,14 @@ def test_a_reference_that_a_stranger_chose_stays_on_its_line(largesse: Largesse)
 
 def test_people_are_told_what_stands_below_zero(largesse: Largesse) -> None:
     bank = largesse("explain", "bank/USD").out
-    assert "Money in the bank of the platform: −4.78 USD bank" in bank
+    assert "Money in the bank, the platform: −4.78 USD bank" in bank
     assert "Below zero stands what the platform owns, has spent or has issued." in bank
 
 
 def test_somebody_without_coins_hears_so(largesse: Largesse) -> None:
     out = largesse("explain", "idle").out
     assert out == (f"Nothing has ever moved an account of Idle (idle, {public_id('usr', IDLE)}).\n")
-    assert "Paid coins of Idle" in largesse("explain", "idle:fan_paid").out
+    assert "Paid coins, Idle" in largesse("explain", "idle:fan_paid").out
 
 
 @pytest.mark.parametrize("limit", [[], ["--limit", "1"]])
@@ -202,6 +208,18 @@ def test_a_chain_that_does_not_end_at_the_stored_balance_exits_with_1(
     [one] = json.loads(answer.out)["accounts"]
     assert one["ok"] is False
     assert one["stored"] != one["ends_at"]
+
+
+def test_a_shell_needs_nothing_else() -> None:
+    """In a process of its own, where nobody has loaded Django before."""
+    command = [sys.executable, "-m", "largesse.cli", "explain", "bank", "--json"]
+    known = conninfo_to_dict(database_url())
+    address = f"postgresql:///{known.pop('dbname')}?{urlencode(known)}"
+    environment = os.environ | {"DATABASE_URL": address}
+    environment.pop("DJANGO_SETTINGS_MODULE", None)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert [one["stored"] for one in json.loads(done.stdout)["accounts"]] == [-478]
 
 
 def test_a_zone_that_is_none_is_wrong_usage(largesse: Largesse) -> None:

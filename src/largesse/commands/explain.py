@@ -54,7 +54,6 @@ def explain_account(
 
     Exits with 1 when a chain does not end at the stored balance.
     """
-    from largesse.adapters.postgres.explaining import chain, one_moment
     from largesse.commands.database import open_books
     from largesse.commands.printing import print_json_list
     from largesse.ledger.explain import Speech
@@ -63,6 +62,8 @@ def explain_account(
     broken: list[str] = []
     with open_books(data) as books:
         books.use_django()
+        from largesse.adapters.postgres.explaining import chain, one_moment
+
         asked = _asked(account)
         with one_moment():
             chains = (chain(target, limit) for target in asked.targets)
@@ -257,7 +258,7 @@ def _head(chain: Chain, who: str) -> Iterator[str]:
     stored = amount_words(chain.stored, target.asset)
     name = ACCOUNT_NAMES[target.account]
     code = target.account.code
-    yield f"[bold]{name}[/bold] of {who}{where}: [bold]{stored}[/bold] [dim]{code}[/dim]"
+    yield f"[bold]{name}[/bold], {who}{where}: [bold]{stored}[/bold] [dim]{code}[/dim]"
     if chain.stored < 0:
         owned = "what the platform owns, has spent or has issued"
         below = "coins that are owed" if target.account.personal else owned
