@@ -130,8 +130,8 @@ def test_a_pair_that_no_rule_books_is_said_to_be_one() -> None:
                 "Spent 20 "
                 "bonus coins (serials 0 to 19), which had cost nothing. Spent 30 paid coins "
                 "(serials "
-                "5 to 24 and serials 40 to 49), which had cost 0.05 EUR and 0.31 USD: "
-                "rch_a and rch_b."
+                "5 to 24 and serials 40 to 49), which had cost 0.05 EUR and 0.31 USD, "
+                "from rch_a and rch_b."
             ),
         ),
         (
@@ -140,7 +140,7 @@ def test_a_pair_that_no_rule_books_is_said_to_be_one() -> None:
             (
                 "Gave a gift to somebody for 1 coin under share policy p (33.33 %). "
                 "Spent 1 paid coin "
-                "(serial 7), which had cost nothing: free."
+                "(serial 7), which had cost nothing, from free."
             ),
         ),
         (

@@ -127,7 +127,7 @@ _GIFT: tuple[Line, ...] = (
         _("Spent %(bonus)s, which had cost nothing."),
     ),
     (
-        _("Spent %(paid)s (%(paid_serials)s), which had cost %(cost)s: %(lots)s."),
+        _("Spent %(paid)s (%(paid_serials)s), which had cost %(cost)s, from %(lots)s."),
         _("Spent %(paid)s (%(paid_serials)s), which had cost %(cost)s."),
         _("Spent %(paid)s."),
     ),

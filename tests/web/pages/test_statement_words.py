@@ -78,7 +78,7 @@ def test_a_fan_and_support_read_the_same(
     for page in pages:
         for one in said:
             assert one in page
-    assert "30 paid coins (serials 0 to 29), which had cost 0.38 USD: rch_test." in said[1]
+    assert "30 paid coins (serials 0 to 29), which had cost 0.38 USD, from rch_test." in said[1]
     assert re.match(r"Gave .+ to .+ for 30 coins under share policy \S+ \(50 %\)\. ", said[1])
     assert "Gave a gift" not in said[1]
 

@@ -142,7 +142,7 @@ def statement_table(lines: Iterable[Line]) -> Table:
         ]
         for line in lines
     ]
-    headers = ["When", "What and why", "Journal", "Account", "Change", "Balance after"]
+    headers = ["When", "What and why", "Journal", "Account", "Change", "After"]
     return _table(headers, rows, numbers=[4, 5])
 
 

@@ -87,7 +87,7 @@ def lines(entries: Iterable[Entry], tellings: Tellings) -> Iterator[Line]:
                 at=entry.at,
                 event=event_title(told.event),
                 note=why(told, change, speech),
-                reference=entry.reference,
+                reference=told.reference,
                 account=account_name(change.account),
                 change=change.change,
                 balance_after=change.balance_after,
