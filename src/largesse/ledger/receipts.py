@@ -30,11 +30,12 @@ from largesse.ledger.checkpoints import (
     read_path,
 )
 from largesse.ledger.merkle import BadProof, leaf_hash, root_by_inclusion
-from largesse.money.ids import PLATFORM, HolderId, public_id
+from largesse.money.ids import FAN_BUCKETS, PLATFORM, HolderId, public_id
 
 RECEIPT_FORMAT = "largesse-receipt/1"
 ENTRY_VERSION = 1
-FAN, CREATOR, OWNER = "fan", "creator", "owner"
+FAN, CREATOR, PLATFORM_SIDE = "fan", "creator", "platform"
+_SIDES = (FAN, CREATOR, PLATFORM_SIDE)
 _MEMBERS = frozenset(
     {"format", "side", "entry", "entry_hash", "salt", "opening", "leaf", "path", "checkpoint"}
     | {"key"}
@@ -167,12 +168,13 @@ def entry_of_gift(gift: SealedGift, salts: Salts) -> Entry:
 
 
 def entry_of_journal(journal: SealedJournal, salts: Salts) -> Entry:
-    """Return the entry of any other posting: whose it is, is hidden."""
+    """Return the entry of any other posting: whose it is, is hidden. It has one side."""
     place = journal.bucket, journal.seq
     is_personal = journal.holder != PLATFORM
+    side = (FAN if journal.bucket < FAN_BUCKETS else CREATOR) if is_personal else PLATFORM_SIDE
     opening: Document = {
-        "side": OWNER,
-        "salt": salts.of(OWNER, *place),
+        "side": side,
+        "salt": salts.of(side, *place),
         "holder": public_id("usr", journal.holder) if is_personal else "platform",
         "bucket": journal.bucket,
         "seq": journal.seq,
@@ -187,9 +189,9 @@ def entry_of_journal(journal: SealedJournal, salts: Salts) -> Entry:
         "transfers": journal.transfers,
         "lots": journal.lots,
         "voids": journal.voids,
-        OWNER: commitment(opening),
+        side: commitment(opening),
     }
-    return Entry(document, salts.of("entry", *place), {OWNER: opening}, {OWNER: journal.holder})
+    return Entry(document, salts.of("entry", *place), {side: opening}, {side: journal.holder})
 
 
 def timestamp(at: datetime) -> str:
@@ -326,7 +328,7 @@ class Receipt:
         raise BadProof("salt", "it is not the salt under which the entry was sealed.")
 
     def _verify_opening(self) -> None:
-        if self.side not in (FAN, CREATOR, OWNER) or self.opening.get("side") != self.side:
+        if self.side not in _SIDES or self.opening.get("side") != self.side:
             raise BadProof("opening", "it is of another side than the receipt.")
         if self.entry.get(self.side) != commitment(self.opening):
             raise BadProof("opening", "it does not open what was sealed.")

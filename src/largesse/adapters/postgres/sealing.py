@@ -69,8 +69,9 @@ def read_state(key: ReceiptKey, *, lock: str = "") -> Steps[LogState | None]:
 
 
 def seal(key: ReceiptKey, *, wait: bool = True, limit: int = STEP_LEAVES) -> Steps[int | None]:
-    """Append the leaves of the next committed postings; returns how many, 0 when all are sealed.
+    """Append the leaves of the next committed postings; returns how many.
 
+    Fewer than `limit` means that all that was committed at the call is sealed now.
     Of two sealers at once, one waits for the other, or returns None where `wait` is false. Raises
     WrongReceiptKey, and InvariantViolation where sealed postings are gone.
     """
@@ -120,16 +121,22 @@ def publish(size: int, now: datetime) -> Steps[None]:
 
 
 def _next_runs(seen: Sequence[int], last: Sequence[int], limit: int) -> list[Run]:
-    """Return what to seal, in order of buckets: of each its share of the limit at most."""
+    """Return what to seal, in order of buckets: each has its share, and less than the limit is all.
+
+    So a bucket with a great backlog does not keep the others waiting.
+    """
     behind = [bucket for bucket, mark in enumerate(seen) if last[bucket] < mark]
     if behind:
         raise InvariantViolation(
             f"Postings of bucket {behind[0]} that were sealed are gone: the books were cut or an "
             "older backup was restored. Receipts that were given out name what is missing."
         )
-    moved = [bucket for bucket, mark in enumerate(seen) if last[bucket] > mark]
-    share = max(1, limit // len(moved)) if moved else 0
-    return [Run(b, seen[b], min(last[b], seen[b] + share)) for b in moved]
+    waiting = {b: last[b] - mark for b, mark in enumerate(seen) if last[b] > mark}
+    share = max(1, limit // len(waiting)) if waiting else 0
+    taken = {bucket: min(count, share) for bucket, count in waiting.items()}
+    for bucket, count in waiting.items():
+        taken[bucket] += max(0, min(count - taken[bucket], limit - sum(taken.values())))
+    return [Run(bucket, seen[bucket], seen[bucket] + count) for bucket, count in taken.items()]
 
 
 def _in_order(runs: Sequence[Run], entries: Mapping[Place, Entry]) -> Iterator[tuple[Place, Entry]]:
