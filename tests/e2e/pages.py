@@ -336,7 +336,7 @@ class Console:
         self.window.open("/console/")
         self.window.page.get_by_label("Code from your authenticator app").fill(code)
         self.window.press("Confirm")
-        self.window.page.get_by_text("Find a person").first.wait_for()
+        self.window.page.get_by_role("searchbox").wait_for()
         self.window.fits()
 
     def key(self) -> str:
