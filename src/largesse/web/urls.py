@@ -22,6 +22,7 @@ _GROUPS = {
     "live/": "room",
     "studio/": "studio",
     "payouts/": "payouts",
+    "receipts/": "receipts",
     "console/": "console",
 }
 

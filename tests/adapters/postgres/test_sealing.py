@@ -12,7 +12,7 @@ from django.db import connection, transaction
 
 from largesse.adapters.postgres import auditing
 from largesse.adapters.postgres import book as django_book
-from largesse.adapters.postgres.proofs import NotSealed, UnknownPosting
+from largesse.adapters.postgres.proofs import Altered, NotSealed, UnknownPosting
 from largesse.adapters.postgres.sealed_rows import Run, read_entries
 from largesse.adapters.postgres.sealing import WrongReceiptKey, seal
 from largesse.ledger.checkpoints import Links, SigningKey, open_note
@@ -296,6 +296,16 @@ def test_what_is_unknown_or_not_sealed_yet_says_so(ledger: DjangoDriver) -> None
     assert prove(gift_id("a")).index >= 0
     with pytest.raises(NotSealed, match="of 3 leaves"):
         prove(gift_id("a"), at_size=3)
+
+
+def test_no_receipt_is_made_of_a_posting_that_was_changed(ledger: DjangoDriver) -> None:
+    tell_story(ledger)
+    seal_all()
+    checkpoint()
+    rows("UPDATE ledger_gift SET coins = 201 WHERE coins = 200")
+    with pytest.raises(Altered):
+        prove(gift_id("a"))
+    assert prove(gift_id("b")).index >= 0
 
 
 def test_receipts_prefer_the_checkpoint_that_others_hold(ledger: DjangoDriver) -> None:

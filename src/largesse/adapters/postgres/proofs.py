@@ -48,6 +48,12 @@ class NotSealed(DomainError):
     retry_helps = True
 
 
+class Altered(DomainError):
+    """The rows of a posting are not what was sealed: somebody changed the books since."""
+
+    code = "altered_since_sealed"
+
+
 @dataclass(frozen=True, slots=True)
 class Head:
     """A stored checkpoint."""
@@ -128,12 +134,16 @@ def read_entry(place: Place, key: ReceiptKey) -> Steps[Entry]:
 def prove(place: Place, key: ReceiptKey, *, at_size: int | None = None) -> Steps[Proved]:
     """Prove a posting at the newest published checkpoint that has it, or the newest at all.
 
-    `at_size` asks for one checkpoint. Raises NotSealed, UnknownPosting, WrongReceiptKey.
+    `at_size` asks for one checkpoint. Raises NotSealed, UnknownPosting, WrongReceiptKey, and
+    Altered where the posting is not what its leaf was made of.
     """
     state = yield from _state(key)
     index = yield from _leaf_index(place)
     head = yield from _head(index, at_size)
     entry = yield from read_entry(place, key)
+    sealed = yield from read_nodes(state.edge, [Node(0, index)])
+    if sealed != [entry.leaf]:
+        raise Altered("The books have been changed since this was sealed; no receipt can be made.")
     path = yield from _read_spans(state.edge, inclusion_spans(index, head.size))
     return Proved(entry, index, path, head, SigningKey(state.origin, key.seed).verifier.text)
 

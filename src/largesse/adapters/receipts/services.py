@@ -7,6 +7,7 @@ published, so that later checkpoints are linked to it.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import TypeVar
 
@@ -18,6 +19,8 @@ from largesse.adapters.postgres.proofs import NotSealed, Proved, UnknownPosting
 from largesse.adapters.postgres.statements import Steps
 from largesse.adapters.receipt_key import ReceiptKey
 from largesse.ledger.checkpoints import Checkpoint, Links, SigningKey, VerifierKey, open_note
+from largesse.ledger.receipts import Entry
+from largesse.money.ids import HolderId
 
 T = TypeVar("T")
 STEPS_A_CHECKPOINT = 20
@@ -107,6 +110,16 @@ def prove(name: str, key: ReceiptKey, *, at_size: int | None = None) -> Proved:
         return (yield from proofs.prove(place, key, at_size=at_size))
 
     return _atomic(steps())
+
+
+def parties(name: str, key: ReceiptKey) -> Mapping[str, HolderId]:
+    """Return whose posting it is, by side, sealed or not. Raises UnknownPosting."""
+
+    def steps() -> Steps[Entry]:
+        place = yield from proofs.find_place(name)
+        return (yield from proofs.read_entry(place, key))
+
+    return _atomic(steps()).holders
 
 
 def verifier(key: ReceiptKey) -> VerifierKey:

@@ -90,9 +90,16 @@ def _row(entry: Entry, names: Names) -> Row:
         coins=sum(change.change for change in changes),
         balance=sum(change.balance_after for change in changes),
         money=names.prices.get(order) if order is not None else None,
-        link=reverse("store:order", args=[entry.reference]) if order is not None else "",
+        link=_link(entry, order),
         art=gift.art if gift else "",
     )
+
+
+def _link(entry: Entry, order: OrderId | None) -> str:
+    """Return where an entry leads: a recharge to its order, a gift to its receipt."""
+    if order is not None:
+        return reverse("store:order", args=[entry.reference])
+    return reverse("receipts:show", args=[entry.reference]) if entry.event == "gift" else ""
 
 
 def _words(entry: Entry, names: Names) -> tuple[str, str, str]:
