@@ -18,6 +18,13 @@ Value: TypeAlias = "str | int | Sequence[Value] | Mapping[str, Value]"
 Document: TypeAlias = Mapping[str, Value]
 
 
+_PLAIN = frozenset({str, int})
+# Made once: `json.dumps` would build an encoder for every leaf of the log.
+_compact = json.JSONEncoder(
+    sort_keys=True, separators=(",", ":"), ensure_ascii=False, check_circular=False
+).encode
+
+
 class NotCanonical(ValueError):
     """A text is no document of ours, or a value can not stand in one; the text says why."""
 
@@ -25,8 +32,7 @@ class NotCanonical(ValueError):
 def canonical(document: Document) -> bytes:
     """Return the bytes that are hashed: sorted members, no spaces, UTF-8."""
     _require_plain(document)
-    text = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return _encoded(text)
+    return _encoded(_compact(document))
 
 
 def render(document: Document) -> str:
@@ -70,14 +76,15 @@ def _encoded(text: str) -> bytes:
 
 
 def _require_plain(value: object) -> None:
+    if type(value) in _PLAIN:
+        return
     if isinstance(value, Mapping):
         for name, member in value.items():
             if not (isinstance(name, str) and name.isascii()):
                 raise NotCanonical(f"{name!r} is no name of a member")
-            _require_plain(member)
-    elif isinstance(value, str) or type(value) is int:
-        return
-    elif isinstance(value, Sequence) and not isinstance(value, bytes | bytearray):
+            if type(member) not in _PLAIN:
+                _require_plain(member)
+    elif isinstance(value, list | tuple):
         for item in value:
             _require_plain(item)
     else:
