@@ -1,8 +1,8 @@
 """What is sealed of the ledger's rows: gifts and journals by their places, as entries.
 
 Owns the statements that read them. Must not write, and must not decide what an entry holds:
-`ledger.receipts` does. Invariant: each column of a posting stands in its entry or in an opening,
-so that no sealed row can be changed unseen.
+`ledger.receipts` does. Invariant: each column of a posting stands in its entry or in an opening
+(but the fingerprint, which follows from the others), so that no sealed row can be changed unseen.
 """
 
 from __future__ import annotations
