@@ -113,7 +113,7 @@ def empty_ledger() -> None:
             "DELETE FROM ledger_log_range; DELETE FROM ledger_log_tile;"
             "DELETE FROM ledger_log_reference; DELETE FROM ledger_log_checkpoint;"
             "UPDATE ledger_log SET size = 0, edge = '', origin = NULL, key_check = NULL, "
-            "seen = array_fill(0::bigint, ARRAY[128]) WHERE size <> 0;"
+            "seen = array_fill(0::bigint, ARRAY[128]) WHERE origin IS NOT NULL;"
             "UPDATE ledger_bucket SET last_seq = 0, gift_clearing = 0, closed_seq = 0 "
             "WHERE last_seq <> 0 OR gift_clearing <> 0 OR closed_seq <> 0;"
             "UPDATE ledger_rollup SET tick = 0, seen = array_fill(0::bigint, ARRAY[64]) "

@@ -14,7 +14,7 @@ from largesse.adapters.postgres import auditing
 from largesse.adapters.postgres import book as django_book
 from largesse.adapters.postgres.proofs import Altered, NotSealed, UnknownPosting
 from largesse.adapters.postgres.sealed_rows import Run, read_entries
-from largesse.adapters.postgres.sealing import WrongReceiptKey, seal
+from largesse.adapters.postgres.sealing import WrongReceiptKey, seal, sign_head
 from largesse.ledger.checkpoints import Links, SigningKey, open_note
 from largesse.ledger.merkle import BadProof, Edge
 from largesse.ledger.receipts import Receipt, Salts
@@ -209,6 +209,16 @@ def test_another_key_is_refused(ledger: DjangoDriver) -> None:
     with pytest.raises(WrongReceiptKey, match="receipt-key"):
         run(seal(replace(KEY, salts=Salts(b"other"))))
     assert seal_all() == 1
+
+
+def test_a_log_keeps_the_name_under_which_it_was_first_signed(ledger: DjangoDriver) -> None:
+    """Also when it was empty then, and the product has moved since."""
+    moved = replace(KEY, suggested_origin="moved.example/ledger")
+    checkpoint()
+    ledger.post([recharge("r", FAN, 100)])
+    assert run(seal(moved)) == 1
+    assert run(sign_head(moved, START)).startswith(KEY.suggested_origin)
+    assert run(auditing.audit(KEY)).findings == []
 
 
 def test_books_that_were_cut_are_not_sealed_over(ledger: DjangoDriver) -> None:

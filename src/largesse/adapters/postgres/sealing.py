@@ -97,10 +97,23 @@ def seal(key: ReceiptKey, *, wait: bool = True, limit: int = STEP_LEAVES) -> Ste
     return len(ordered)
 
 
-def sign_head(key: ReceiptKey, now: datetime) -> Steps[str]:
-    """Sign the log as it stands and keep the checkpoint; returns its note. Repeats are the same."""
+def begin(key: ReceiptKey) -> Steps[LogState]:
+    """Read the log, which from its first reading has this name and this key, for ever.
+
+    Raises WrongReceiptKey.
+    """
+    yield Query(
+        "UPDATE ledger_log SET origin = %s, key_check = %s WHERE id = 1 AND origin IS NULL",
+        (key.suggested_origin, key.salts.check),
+    )
     state = yield from read_state(key)
     assert state is not None, "a plain read skips nothing"
+    return state
+
+
+def sign_head(key: ReceiptKey, now: datetime) -> Steps[str]:
+    """Sign the log as it stands and keep the checkpoint; returns its note. Repeats are the same."""
+    state = yield from begin(key)
     signer = SigningKey(state.origin, key.seed)
     note = signer.sign(Checkpoint(state.origin, state.size, state.edge.root))
     yield Query(

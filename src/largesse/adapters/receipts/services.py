@@ -43,8 +43,7 @@ def seal_pending(key: ReceiptKey, *, most_steps: int | None = None, wait: bool =
 
 def sealed_leaves(key: ReceiptKey) -> int:
     """Return how many postings are sealed. Raises WrongReceiptKey."""
-    state = _atomic(sealing.read_state(key))
-    return state.size if state else 0
+    return _atomic(sealing.begin(key)).size
 
 
 def keep_sealed(key: ReceiptKey, now: datetime) -> bool:
@@ -124,9 +123,7 @@ def parties(name: str, key: ReceiptKey) -> Mapping[str, HolderId]:
 
 def verifier(key: ReceiptKey) -> VerifierKey:
     """Return the public key of the log, under the log's name."""
-    state = _atomic(sealing.read_state(key))
-    assert state is not None, "a plain read skips nothing"
-    return SigningKey(state.origin, key.seed).verifier
+    return SigningKey(_atomic(sealing.begin(key)).origin, key.seed).verifier
 
 
 def _atomic(steps: Steps[T]) -> T:
