@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import pkgutil
+from asyncio import FIRST_COMPLETED
 from collections.abc import Callable
 from importlib import import_module
 from typing import Any
@@ -26,6 +27,7 @@ _LONGEST_PAUSE_SECONDS = 10.0
 _POLL_SECONDS = 2.0
 _CONCURRENCY = 4
 _GRACE_SECONDS = 6.0
+_OPEN_SECONDS = 2.0
 
 
 def load_tasks() -> None:
@@ -40,12 +42,12 @@ async def work(stopping: asyncio.Event) -> None:
     load_tasks()
     pause = _FIRST_PAUSE_SECONDS
     while not stopping.is_set():
-        worker = asyncio.create_task(_run_worker())
+        opened = asyncio.Event()
+        worker = asyncio.create_task(_run_worker(opened))
         ended = asyncio.create_task(stopping.wait())
-        await asyncio.wait({worker, ended}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({worker, ended}, return_when=FIRST_COMPLETED)
         if ended.done():
-            worker.cancel()
-            await asyncio.gather(worker, return_exceptions=True)
+            await _end(worker, opened)
             return
         ended.cancel()
         _log.warning("The job worker stopped (%s); it starts again.", worker.exception())
@@ -53,10 +55,20 @@ async def work(stopping: asyncio.Event) -> None:
         pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
 
 
-async def _run_worker() -> None:
+async def _end(worker: asyncio.Task[None], opened: asyncio.Event) -> None:
+    """Let the worker end, but not while it connects: its pool would swallow the request."""
+    opening = asyncio.create_task(opened.wait())
+    await asyncio.wait({worker, opening}, timeout=_OPEN_SECONDS, return_when=FIRST_COMPLETED)
+    opening.cancel()
+    worker.cancel()
+    await asyncio.gather(worker, return_exceptions=True)
+
+
+async def _run_worker(opened: asyncio.Event) -> None:
     connector = app.connector.get_worker_connector()  # type: ignore[attr-defined]
     with app.replace_connector(connector) as worker_app:
         async with worker_app.open_async():
+            opened.set()
             await worker_app.run_worker_async(
                 concurrency=_CONCURRENCY,
                 fetch_job_polling_interval=_POLL_SECONDS,
