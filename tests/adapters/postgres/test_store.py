@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+from dataclasses import replace
 from datetime import timedelta
 
 import psycopg
@@ -60,6 +61,18 @@ def test_recharge_issues_one_lot_of_what_was_bought(book: Driver) -> None:
     )
     assert DjangoBook().balance(PLATFORM, Account.DEFERRED_REVENUE) == 180
     assert checks.run_checks() == []
+
+
+@pytest.mark.parametrize(
+    "reference",
+    ["", "NULL", "null", '"', "\\", "{a,b}", "a, 'b'", "%s", "\n", "\u00fc\U0001f43c", "\\x41"],
+)
+def test_references_are_kept_to_the_letter(book: Driver, reference: str) -> None:
+    posted = replace(recharge("odd", FAN, 10), reference=reference, detail={"why": reference})
+    book.post([posted, recharge("other", FAN, 10)])
+    assert rows("SELECT reference, detail ->> 'why' FROM ledger_journal ORDER BY seq LIMIT 1") == [
+        (reference, reference)
+    ]
 
 
 def test_replay_posts_nothing_and_says_where_the_journal_stands(book: Driver) -> None:

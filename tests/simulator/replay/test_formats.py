@@ -50,6 +50,7 @@ def test_money_is_read_exactly(write, money, minor, code):
         ({"count": 0}, "between 1"),
         ({"coins": 10**15, "count": 2}, "coins x count"),
         ({"fan": ""}, "1 to 200"),
+        ({"fan": "a\u0000b"}, "printable"),
         ({"fan": 7}, "Expected `str"),
         ({"creator": None}, "1 to 200"),
         ({"at": "2026-11-22T10:00:00"}, "zone"),

@@ -197,7 +197,7 @@ def _event(line: bytes) -> Event:
         count = positive(raw.count, "count", MAX_COUNT)
         positive(coins * count, "coins x count")
         fan = _identity(raw.fan, "fan")
-        room = raw.room or creator
+        room = _identity(raw.room or creator, "room")
         return Gift(identity, raw.at, fan, creator, room, IMPORTED_GIFT, coins, count)
     if raw.type == "payout":
         asked = raw.diamonds if raw.diamonds is not None else raw.coins
@@ -213,8 +213,8 @@ def _event(line: bytes) -> Event:
 
 
 def _identity(text: str | None, what: str) -> str:
-    if not text or len(text) > _MAX_ID:
-        raise BadLine(f"`{what}` must be text of 1 to {_MAX_ID} characters")
+    if not text or len(text) > _MAX_ID or not text.isprintable():
+        raise BadLine(f"`{what}` must be text of 1 to {_MAX_ID} printable characters")
     return text
 
 
