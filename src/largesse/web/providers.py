@@ -7,6 +7,7 @@ Invariant: without a configured provider every call is refused as Unavailable; n
 from __future__ import annotations
 
 from functools import cache
+from threading import Lock
 
 from django.conf import settings
 from django.db import connection
@@ -41,7 +42,12 @@ def wire() -> SandboxWire:
     config = settings.CONFIG
     if not config.sandbox:
         raise Unavailable("No payment provider is set up on this installation.")
-    return _sandbox(config.sandbox_url, config.secret)
+    with _one_at_a_time:
+        return _sandbox(config.sandbox_url, config.secret)
+
+
+_one_at_a_time = Lock()
+"""Two threads that ask first at the same moment must not make two connections."""
 
 
 @cache
