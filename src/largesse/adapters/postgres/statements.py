@@ -205,6 +205,32 @@ def post_gifts(gifts: Sequence[GiftPosting]) -> Steps[list[GiftResult]]:
     ]
 
 
+def primed(steps: Steps[T]) -> Steps[T]:
+    """Run a conversation up to its first statement now; who runs the rest only waits for rows.
+
+    For batches whose columns one thread builds while another waits for the batch before.
+    """
+    try:
+        first = next(steps)
+    except StopIteration as done:
+        return _ended(done.value)
+    return _going_on(first, steps)
+
+
+def _ended(result: T) -> Steps[T]:
+    yield from ()
+    return result
+
+
+def _going_on(query: Query, steps: Steps[T]) -> Steps[T]:
+    try:
+        while True:
+            query = steps.send((yield query))
+    except StopIteration as done:
+        result: T = done.value
+        return result
+
+
 def read_wallet(holder: HolderId, *, lock: bool) -> Steps[WalletState]:
     """Read a fan's coins; `lock` takes the lane of the bucket until the transaction ends."""
     bucket = fan_bucket(holder)

@@ -33,7 +33,7 @@ from largesse.simulator.replay.services import Person
 
 T = TypeVar("T")
 
-BATCH = 2_000
+BATCH = 1_000
 """Gifts or recharges a transaction."""
 
 _USD = asset("USD")
@@ -73,11 +73,10 @@ class _Waiting:
         return max(len(self.gifts), len(self.recharges)) >= BATCH
 
 
-def _post(waiting: _Waiting, at: datetime) -> services.Batch:
+def _post(batch: services.Prepared, at: datetime) -> services.Batch:
     """Post a batch and credit its creators, on the worker."""
-    postings = [posting for posting, _, _ in waiting.gifts]
-    posted = services.post_batch(waiting.people.values(), waiting.recharges, postings, at)
-    if postings:
+    posted = services.post_batch(batch, at)
+    if posted.gifts:
         services.credit_creators(at)
     return posted
 
@@ -234,11 +233,14 @@ class Replay:
 
     def _send(self) -> None:
         """Hand everything that waits to the worker, once it is done with the batch before."""
-        self._collect()
         waiting, self._waiting = self._waiting, _Waiting()
         if self._last_at is None or not (waiting.people or waiting.recharges or waiting.gifts):
+            self._collect()
             return
-        self._posting = waiting, self._worker.submit(_post, waiting, self._last_at)
+        postings = [posting for posting, _, _ in waiting.gifts]
+        batch = services.prepare_batch(waiting.people.values(), waiting.recharges, postings)
+        self._collect()
+        self._posting = waiting, self._worker.submit(_post, batch, self._last_at)
 
     def _flush(self) -> None:
         """Return when everything that waited is posted."""

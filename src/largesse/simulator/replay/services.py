@@ -19,7 +19,13 @@ from django.db import connection, transaction
 from largesse.adapters.postgres import maturing
 from largesse.adapters.postgres.book import DjangoBook, run
 from largesse.adapters.postgres.rollup import roll_up
-from largesse.adapters.postgres.statements import post_gifts, read_detail
+from largesse.adapters.postgres.statements import (
+    Steps,
+    post_gifts,
+    post_journals,
+    primed,
+    read_detail,
+)
 from largesse.earnings import selectors
 from largesse.earnings.rules import SharePolicy, money_for, release_at
 from largesse.earnings.services import mature_earnings, publish_policy
@@ -29,6 +35,7 @@ from largesse.ledger.errors import InsufficientBalance, KeyReused
 from largesse.ledger.gifts import GiftPosting, GiftResult
 from largesse.ledger.journals import Journal
 from largesse.ledger.lots import Lot, Purse, real_cost
+from largesse.ledger.ports import Posted
 from largesse.money.amounts import Amount
 from largesse.money.assets import asset
 from largesse.money.errors import DomainError
@@ -81,17 +88,30 @@ def replay_policy(share_bp: int, hold_days: int, now: datetime) -> SharePolicy:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A batch ready to be sent: people, then coins, then gifts."""
+
+    people: list[HolderRow]
+    recharges: Sequence[Journal]
+    recharging: Steps[list[Posted]]
+    giving: Steps[list[GiftResult]]
+
+
+def prepare_batch(
+    people: Iterable[Person], recharges: Sequence[Journal], gifts: Sequence[GiftPosting]
+) -> Prepared:
+    """Build what a batch sends, without the database: the caller's thread does it meanwhile."""
+    rows = [_holder_row(person) for person in people]
+    return Prepared(rows, recharges, primed(post_journals(recharges)), primed(post_gifts(gifts)))
+
+
 @transaction.atomic
-def post_batch(
-    people: Iterable[Person],
-    recharges: Sequence[Journal],
-    gifts: Sequence[GiftPosting],
-    at: datetime,
-) -> Batch:
-    """Post people, then coins, then gifts, each exactly once. Raises TransientError."""
-    import_holders([_holder_row(person) for person in people], at)
-    replayed, refused = _post_recharges(recharges)
-    return Batch(run(post_gifts(gifts)), replayed, refused)
+def post_batch(batch: Prepared, at: datetime) -> Batch:
+    """Post a batch, each part exactly once. Raises TransientError."""
+    import_holders(batch.people, at)
+    replayed, refused = _post_recharges(batch)
+    return Batch(run(batch.giving), replayed, refused)
 
 
 def _holder_row(person: Person) -> HolderRow:
@@ -99,15 +119,15 @@ def _holder_row(person: Person) -> HolderRow:
     return HolderRow(person.id, handle, suggest_display_name(person.name), person.is_creator)
 
 
-def _post_recharges(recharges: Sequence[Journal]) -> tuple[int, list[str]]:
+def _post_recharges(batch: Prepared) -> tuple[int, list[str]]:
     """Post recharges together; when one key stands for something else, one by one."""
     try:
         with transaction.atomic():
-            return sum(posted.replayed for posted in _BOOK.post(recharges)), []
+            return sum(posted.replayed for posted in run(batch.recharging)), []
     except KeyReused:
         pass
     replayed, refused = 0, []
-    for journal in recharges:
+    for journal in batch.recharges:
         try:
             with transaction.atomic():
                 replayed += _BOOK.post([journal])[0].replayed
