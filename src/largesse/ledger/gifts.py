@@ -19,8 +19,6 @@ from largesse.money.ids import PLATFORM, HolderId, RoomId
 Outcome = Literal["posted", "replayed", "key_reused", "blocked", "insufficient"]
 """In order of precedence: a replay is answered even where a new gift would be refused."""
 
-OUTCOMES: tuple[Outcome, ...] = ("posted", "replayed", "key_reused", "blocked", "insufficient")
-
 _MAX_INTEGER = 2**31 - 1
 
 IMPORTED_GIFT = 0
