@@ -12,36 +12,44 @@ CREATE TABLE ledger_bucket (
 ) WITH (fillfactor = 20);
 INSERT INTO ledger_bucket (bucket) SELECT generate_series(0, 127);
 
--- A fan's coins: serials issued and the next to spend, per class. Balance = issued - next - void.
+-- A fan's coins: serials issued and the next to spend, per class. Balance = issued - next - void;
+-- of it, `held` is reserved by pending journals. `paid_first` is the fan's spend order.
 CREATE TABLE ledger_wallet (
     holder       bigint NOT NULL,
     paid_issued  bigint NOT NULL DEFAULT 0,
     paid_next    bigint NOT NULL DEFAULT 0,
     paid_void    bigint NOT NULL DEFAULT 0,
+    paid_held    bigint NOT NULL DEFAULT 0,
     bonus_issued bigint NOT NULL DEFAULT 0,
     bonus_next   bigint NOT NULL DEFAULT 0,
     bonus_void   bigint NOT NULL DEFAULT 0,
+    bonus_held   bigint NOT NULL DEFAULT 0,
     debt         bigint NOT NULL DEFAULT 0 CHECK (debt >= 0),
     head_seq     bigint NOT NULL DEFAULT 0,
     bucket       smallint NOT NULL,
     frozen       boolean NOT NULL DEFAULT false,
+    paid_first   boolean NOT NULL DEFAULT false,
     PRIMARY KEY (bucket, holder),
     CONSTRAINT ledger_wallet_paid CHECK (
-        paid_next >= 0 AND paid_void >= 0 AND paid_next + paid_void <= paid_issued),
+        paid_next >= 0 AND paid_void >= 0 AND paid_held >= 0
+        AND paid_next + paid_void + paid_held <= paid_issued),
     CONSTRAINT ledger_wallet_bonus CHECK (
-        bonus_next >= 0 AND bonus_void >= 0 AND bonus_next + bonus_void <= bonus_issued)
+        bonus_next >= 0 AND bonus_void >= 0 AND bonus_held >= 0
+        AND bonus_next + bonus_void + bonus_held <= bonus_issued)
 ) WITH (fillfactor = 70);
 
--- Every other account: credits minus debits. What may fall below zero is said by `below_zero`.
+-- Every other account: credits minus debits, of which pending journals reserve `held`. What may fall
+-- below zero is said by `below_zero`.
 CREATE TABLE ledger_account (
     holder     bigint NOT NULL,
     balance    bigint NOT NULL DEFAULT 0,
+    held       bigint NOT NULL DEFAULT 0,
     bucket     smallint NOT NULL,
     below_zero boolean NOT NULL,
     code       text NOT NULL,
     asset      text NOT NULL,
     PRIMARY KEY (bucket, holder, code, asset),
-    CONSTRAINT ledger_account_floor CHECK (below_zero OR balance >= 0)
+    CONSTRAINT ledger_account_floor CHECK (held >= 0 AND (below_zero OR balance >= held))
 ) WITH (fillfactor = 70);
 
 -- Journals of everything but gifts; gifts have rows of their own in the same sequence.
