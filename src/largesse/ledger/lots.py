@@ -59,17 +59,22 @@ class Lot:
 
 @dataclass(frozen=True, slots=True)
 class Purse:
-    """The coins of one class in one wallet."""
+    """The coins of one class in one wallet.
+
+    `held` of its unspent coins are reserved by pending journals. A hold counts coins and names no
+    serials, so whoever takes serials may take any, but no more of them than `balance`.
+    """
 
     issued: int = 0
     next: int = 0
     voids: tuple[SerialRange, ...] = field(default=())
+    held: int = 0
 
     @property
     def balance(self) -> int:
-        """Coins that can be spent."""
+        """Coins that can be spent: unspent, and not reserved by a hold."""
         ahead = SerialRange(self.next, self.issued)
-        return len(ahead) - sum(len(void.overlap(ahead)) for void in self.voids)
+        return len(ahead) - sum(len(void.overlap(ahead)) for void in self.voids) - self.held
 
     def issue(self, count: int) -> tuple[Purse, SerialRange]:
         """Add `count` new serials at the end; returns the purse and the lot's range."""
@@ -98,10 +103,16 @@ class Purse:
         return replace(self, next=stop), SerialRange(start, stop)
 
     def revoke(self, serials: SerialRange) -> Purse:
-        """Void unspent serials; raises BadJournal when one is spent, void or never issued."""
+        """Void unspent serials; raises BadJournal when one is spent, void or never issued.
+
+        Raises InsufficientBalance when fewer coins than these are free of holds.
+        """
         taken = any(len(void.overlap(serials)) for void in self.voids)
         if serials.start < self.next or serials.stop > self.issued or taken:
             raise BadJournal(f"[{serials.start}, {serials.stop}) is not wholly unspent.")
+        if len(serials) > self.balance:
+            missing = len(serials) - self.balance
+            raise InsufficientBalance(f"{missing} coins are held.", shortfall=missing)
         return replace(self, voids=tuple(sorted((*self.voids, serials))))
 
     def unspent(self) -> Iterable[SerialRange]:
@@ -116,20 +127,37 @@ class Purse:
         if position < self.issued:
             yield SerialRange(position, self.issued)
 
-    def newest_unspent(self, count: int) -> list[SerialRange]:
-        """Return the last `count` unspent serials as ranges, newest first (a refund's choice)."""
+    def revocable(self, serials: SerialRange, count: int) -> list[SerialRange]:
+        """Return at most `count` unspent serials inside a range, the newest first.
+
+        Never more than the balance: what a pending journal reserves is not taken from under it.
+        """
         ranges: list[SerialRange] = []
+        left = min(count, self.balance)
         for live in reversed(list(self.unspent())):
-            if count <= 0:
-                break
-            start = max(live.start, live.stop - count)
-            ranges.append(SerialRange(start, live.stop))
-            count -= live.stop - start
+            inside = live.overlap(serials)
+            start = max(inside.start, inside.stop - left)
+            if start < inside.stop:
+                ranges.append(SerialRange(start, inside.stop))
+                left -= inside.stop - start
         return ranges
 
 
-def spend_bonus_first(paid: int, bonus: int, coins: int) -> tuple[int, int]:
-    """Return (paid, bonus) coins to spend when bonus goes first; the sum is `coins`."""
+class SpendOrder(Enum):
+    """Which class of coins a gift takes first. A policy per region; it holds from the next gift."""
+
+    BONUS_FIRST = "bonus_first"
+    PAID_FIRST = "paid_first"
+
+
+def spend(paid: int, bonus: int, coins: int, order: SpendOrder) -> tuple[int, int]:
+    """Return (paid, bonus) coins to spend; the sum is `coins`.
+
+    `paid` and `bonus` are what there is; a class is touched only when the one before it is used up.
+    """
+    if order is SpendOrder.PAID_FIRST:
+        from_paid = min(paid, coins)
+        return from_paid, coins - from_paid
     from_bonus = min(bonus, coins)
     return coins - from_bonus, from_bonus
 
