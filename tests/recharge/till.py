@@ -23,6 +23,7 @@ class Till:
         self.checkouts: dict[str, CheckoutState] = {}
         self.by_key: dict[UUID, str] = {}
         self.refunds: dict[UUID, RefundState] = {}
+        self.return_urls: list[str] = []
         self.creations = 0
         self.fetches = 0
         self.troubles: deque[ProviderError | None] = deque()
@@ -33,6 +34,7 @@ class Till:
     ) -> Checkout:
         """Keep the first wish of a key; an unknown outcome keeps it too."""
         self.creations += 1
+        self.return_urls.append(return_url)
         trouble = self._trouble()
         if isinstance(trouble, Unavailable):
             raise trouble

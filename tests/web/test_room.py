@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from datetime import UTC, datetime
+from urllib.parse import urlsplit
 
 import pytest
 from django.conf import settings
@@ -54,6 +55,19 @@ def test_everybody_may_watch(client: Client, room: Room):
     assert facts(html)["me"] is None
     assert f"/accounts/login/?next=%2Flive%2F{room.public_id}%2F" in html
     assert "no-store" in answer["Cache-Control"]
+
+
+@pytest.mark.parametrize(
+    ("opened", "called"),
+    [("127.0.0.1", "127.0.0.1"), ("localhost", "localhost"), ("[::1]", "localhost")],
+)
+def test_the_live_service_is_called_by_the_name_of_the_page(
+    client: Client, room: Room, opened: str, called: str
+):
+    port = urlsplit(settings.CONFIG.live_url).port
+    answer = client.get(address(room), headers={"host": f"{opened}:8000"})
+    assert facts(answer.content.decode())["live"] == f"http://{called}:{port}"
+    assert f"http://{called}:{port} " in answer["Content-Security-Policy"]
 
 
 def test_coins_and_money_stand_beside_each_other(client: Client, room: Room):

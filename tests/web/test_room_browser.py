@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -132,15 +133,18 @@ def in_browser(scenario: Callable[[Browser], None]) -> None:
         threads.submit(run).result()
 
 
-def watch(browser: Browser, site: Site, session: str = "", **options: Any) -> Page:
+def watch(
+    browser: Browser, site: Site, session: str = "", *, host: str = "127.0.0.1", **options: Any
+) -> Page:
     """Open the room; every script error and every browser dialog fails the test."""
     context = browser.new_context(**{"viewport": DESK, **options})
+    url = site.url.replace("127.0.0.1", host)
     if session:
-        context.add_cookies([{"name": "largesse_session", "value": session, "url": site.url}])
+        context.add_cookies([{"name": "largesse_session", "value": session, "url": url}])
     page = context.new_page()
     page.on("pageerror", lambda error: pytest.fail(f"script error: {error}"))
     page.on("dialog", lambda dialog: pytest.fail(f"a dialog opened: {dialog.message}"))
-    page.goto(site.room)
+    page.goto(site.room.replace(site.url, url))
     expect(page.locator("[data-total-coins]")).not_to_have_text("–")
     return page
 
@@ -279,5 +283,22 @@ def test_whoever_prefers_stills_gets_stills(site: Site):
         site.live.give(world, fan, "encore")
         picture = page.locator(".room__moment img")
         expect(picture).to_have_attribute("src", re.compile(r"#still$"))
+
+    in_browser(scenario)
+
+
+def test_the_room_connects_under_both_names_of_this_machine(site: Site):
+    def scenario(browser: Browser) -> None:
+        mina = watch(browser, site, site.rich, host="localhost")
+        asked: list[str] = []
+        mina.on("request", lambda request: asked.append(request.url))
+        stranger = watch(browser, site)
+        before = balance(mina)
+        mina.locator("[data-gift=panda]").click()
+        mina.locator("[data-send]").click()
+        expect(mina.locator(".topbar [data-balance]")).to_have_text(f"{before - 5:,}")
+        expect(stranger.locator(".streak", has_text="Mina")).to_be_visible()
+        expect(mina.locator("[data-offline]")).to_be_hidden()
+        assert {urlsplit(url).hostname for url in asked} == {"localhost"}
 
     in_browser(scenario)

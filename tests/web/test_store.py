@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -46,10 +47,11 @@ def package(coins, region="US"):
     return CoinPackage.objects.get(book__region=region, coins=coins)
 
 
-def order(browser, *, pick=None, key=None, **wish):
+def order(browser, *, pick=None, key=None, host="127.0.0.1:8000", **wish):
     return browser.post(
         reverse("store:place"),
         {"pick": pick or f"{package(1200).pk}:1", "key": str(key or new_key()), **wish},
+        headers={"host": host},
     )
 
 
@@ -134,6 +136,23 @@ def test_buying_asks_for_a_sign_in(client, till):
     assert answer.status_code == 302
     assert answer["Location"].startswith("/accounts/login/")
     assert not Order.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("public_url", "host", "origin"),
+    [
+        ("http://127.0.0.1:8000", "127.0.0.1:8000", "http://127.0.0.1:8000"),
+        ("http://127.0.0.1:8000", "localhost:8000", "http://localhost:8000"),
+        ("https://gifts.example", "localhost:8000", "https://gifts.example"),
+    ],
+)
+def test_the_checkout_leads_back_under_the_name_that_the_fan_came_by(
+    browser, till, settings, public_url, host, origin
+):
+    settings.CONFIG = replace(settings.CONFIG, public_url=public_url)
+    order(browser, host=host)
+    [placed] = Order.objects.all()
+    assert till.return_urls == [f"{origin}/store/orders/{placed.public_id}/"]
 
 
 def test_an_order_leads_to_the_checkout_and_back_to_the_coins(browser, fan, till):

@@ -11,10 +11,11 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
 import msgspec
 
+from largesse.adapters.origins import names_of
 from largesse.live.problems import (
     BodyTooLarge,
     ForeignOrigin,
@@ -30,7 +31,6 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
 BODY_LIMIT = 16 * 1024
-_LOOPBACK = ("127.0.0.1", "localhost")
 
 
 class ClientGone(Exception):
@@ -139,12 +139,8 @@ class Exchange:
 
 
 def allowed_origins(public_url: str) -> frozenset[str]:
-    """Return the origins whose pages may call; on this machine both of its names."""
-    parts = urlsplit(public_url)
-    origins = {f"{parts.scheme}://{parts.netloc}"}
-    if parts.hostname in _LOOPBACK:
-        origins |= {f"{parts.scheme}://{name}:{parts.port}" for name in _LOOPBACK}
-    return frozenset(origins)
+    """Return the origins whose pages may call: one, and on this machine each of its names."""
+    return frozenset(names_of(public_url))
 
 
 def _too_large() -> BodyTooLarge:

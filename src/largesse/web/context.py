@@ -20,10 +20,9 @@ from largesse.people.models import User
 
 
 def product(request: HttpRequest) -> dict[str, object]:
-    """Return the live service's address, what the sandbox adds, and where passkeys work."""
+    """Return what the sandbox adds, where passkeys work, and the coins of who is signed in."""
     config = settings.CONFIG
     return {
-        "live_url": config.live_url,
         "is_sandbox": config.sandbox,
         "sandbox_mail_folder": str(settings.EMAIL_FILE_PATH) if config.sandbox else "",
         "sandbox_mail_page": (

@@ -17,6 +17,8 @@ from csp.constants import NONE, SELF, UNSAFE_EVAL, UNSAFE_INLINE
 from csp.middleware import CSPMiddleware, PolicyParts
 from django.conf import settings
 
+from largesse.adapters.origins import nameable, names_of
+
 if TYPE_CHECKING:
     from django.http import HttpRequest, HttpResponseBase
 
@@ -33,21 +35,25 @@ def page_policy(*, live_url: str, checkout_url: str | None) -> Directives:
     """Return the policy of every page but the console.
 
     Pages talk to the live service by fetch, SSE and WebSocket; a checkout host takes the form that
-    begins a payment.
+    begins a payment. Where one of them is on this machine, each of its names may be used.
     """
-    live = origin_of(live_url)
-    form_targets = [SELF] + ([origin_of(checkout_url)] if checkout_url else [])
+    live = _sources(live_url)
+    form_targets = [SELF, *(_sources(checkout_url) if checkout_url else [])]
     return {
         "default-src": [SELF],
         "script-src": [SELF],
         "style-src": [SELF],
         "img-src": [SELF, "data:"],
-        "connect-src": [SELF, live, live.replace("http", "ws", 1)],
+        "connect-src": [SELF, *live, *(one.replace("http", "ws", 1) for one in live)],
         "form-action": form_targets,
         "object-src": [NONE],
         "base-uri": [NONE],
         "frame-ancestors": [NONE],
     }
+
+
+def _sources(url: str) -> list[str]:
+    return list(dict.fromkeys(nameable(name) for name in names_of(origin_of(url))))
 
 
 def console_policy() -> Directives:

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from django.templatetags.static import static
 
 from largesse.adapters.config import Config
+from largesse.adapters.origins import LOOPBACK_HOSTS, is_loopback, names_of
 from largesse.web.csp import page_policy
 from largesse.web.database import database_settings
 from largesse.web.logs import LOG_CONFIG
@@ -23,7 +24,6 @@ CONFIG = Config.from_env(os.environ)
 _WEB = Path(__file__).resolve().parent
 _PUBLIC = urlsplit(CONFIG.public_url)
 _IS_HTTPS = _PUBLIC.scheme == "https"
-_LOOPBACK = ["localhost", "127.0.0.1", "[::1]"]
 
 DEBUG = False
 SECRET_KEY = CONFIG.secret
@@ -33,9 +33,9 @@ CONSOLE_PREFIX = "/console/"
 
 # --- Addresses -----------------------------------------------------------------------------------
 
-IS_LOCAL = _PUBLIC.hostname in ("localhost", "127.0.0.1", "::1")
-ALLOWED_HOSTS = _LOOPBACK if IS_LOCAL else [_PUBLIC.hostname or "", *_LOOPBACK]
-CSRF_TRUSTED_ORIGINS = [f"{_PUBLIC.scheme}://{_PUBLIC.netloc}"]
+IS_LOCAL = is_loopback(CONFIG.public_url)
+ALLOWED_HOSTS = [*([] if IS_LOCAL else [_PUBLIC.hostname or ""]), *LOOPBACK_HOSTS]
+CSRF_TRUSTED_ORIGINS = list(names_of(CONFIG.public_url))
 # Whoever terminates TLS in front of the product sets this header; it can only raise the protection
 # of the request that carries it.
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if _IS_HTTPS else None

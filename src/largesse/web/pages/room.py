@@ -22,6 +22,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_safe
 
 from largesse.adapters import clock
+from largesse.adapters.origins import as_opened, nameable
 from largesse.catalog.errors import NothingOnSale
 from largesse.catalog.models import Gift
 from largesse.catalog.selectors import (
@@ -77,7 +78,7 @@ def watch(request: HttpRequest, room: str) -> HttpResponse:
         "comment_max": COMMENT_MAX,
         "store_url": f"{reverse('store:index')}?{urlencode({'room': found.public_id})}",
         "login_url": f"{reverse('account_login')}?{urlencode({'next': request.path})}",
-        "room_facts": _facts(found, user, now),
+        "room_facts": _facts(request, found, user, now),
     }
     return render(request, "room/watch.html", context)
 
@@ -110,14 +111,14 @@ def _token(room: Room, user: User, now: datetime) -> str:
     )
 
 
-def _facts(room: Room, user: User | None, now: datetime) -> dict[str, object]:
+def _facts(request: HttpRequest, room: Room, user: User | None, now: datetime) -> dict[str, object]:
     """Return what the page's script starts from, as JSON."""
     me = None
     if user is not None:
         me = {"id": user.holder.public_id, "token": _token(room, user, now)}
     return {
         "room": room.public_id,
-        "live": settings.CONFIG.live_url,
+        "live": nameable(as_opened(settings.CONFIG.live_url, request.get_host())),
         "me": me,
         "token_url": reverse("room:token", args=[room.public_id]),
         "avatars": static("largesse/art/avatars/1.svg").removesuffix("1.svg"),

@@ -22,6 +22,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
 from largesse.adapters import clock
+from largesse.adapters.origins import as_opened
 from largesse.adapters.postgres.book import DjangoBook
 from largesse.adapters.providers.sandbox import PROVIDER
 from largesse.catalog.errors import NothingOnSale, PriceChanged, UnknownPackage
@@ -155,11 +156,13 @@ def room_link(room: str) -> str:
 
 def _to_checkout(request: HttpRequest, order: Order) -> HttpResponse:
     page = reverse("store:order", args=[order.public_id])
+    # The session is kept by name: whoever came as localhost must come back as localhost.
+    origin = as_opened(settings.CONFIG.public_url, request.get_host())
     try:
         order = services.open_checkout(
             OrderId(order.pk),
             checkouts=providers.checkouts(),
-            return_url=f"{settings.CONFIG.public_url}{page}",
+            return_url=f"{origin}{page}",
             now=clock.now(),
         )
     except (QuoteExpired, ProviderError, TransientError) as error:
