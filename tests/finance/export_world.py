@@ -13,7 +13,7 @@ from largesse.adapters.postgres import maturing
 from largesse.adapters.postgres.book import DjangoBook
 from largesse.earnings.services import mature_earnings
 from largesse.ledger import rules
-from largesse.ledger.lots import SerialRange
+from largesse.ledger.lots import SerialRange, lot_of
 from largesse.money.amounts import Amount
 from largesse.money.assets import asset
 from largesse.money.ids import HolderId, creator_bucket, fan_bucket
@@ -62,9 +62,9 @@ def _give(book: DjangoDriver) -> None:
 
 def _refund(book: DjangoDriver) -> None:
     """A refund after most coins were spent becomes a debt, which the next recharge repays."""
-    purse, lots = book.wallet(BEN).paid, DjangoBook().lots(BEN)
+    purse, lot = book.wallet(BEN).paid, lot_of(DjangoBook().lots(BEN), "rch_ben")
     money = Amount(1600, asset("JPY"))
-    book.post([rules.refund(key("refund"), LATER, BEN, purse, lots, 1200, money, "rch_ben")])
+    book.post([rules.refund(key("refund"), LATER, BEN, purse, lot, 1200, money)])
     book.post([recharge("rch_ben_2", BEN, 2000, Amount(2600, asset("JPY")), at=LATER)])
     wallet = book.wallet(BEN)
     assert wallet.debt > 0

@@ -187,7 +187,7 @@ def test_refunds_are_taken_off_and_a_day_of_refunds_waits(street: Street) -> Non
     book = street.book
     purse = book.wallet(fan, lock=True).paid
     money = Amount(499, asset("USD"))
-    book.post([refund(street.key(), START, fan, purse, book.lots(fan), 500, money, "rch_test")])
+    book.post([refund(street.key(), START, fan, purse, book.lots(fan)[0], 500, money)])
     assert settle(street, DAY + timedelta(days=1)) == {}
     street.recharge(fan, 1_200, 999)
     assert settle(street, DAY + timedelta(days=2)) == {"USD": 500}

@@ -10,7 +10,16 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from largesse.ledger.errors import BadJournal, InsufficientBalance
-from largesse.ledger.lots import Lot, Purse, SerialRange, real_cost, spend_bonus_first
+from largesse.ledger.lots import (
+    Lot,
+    Purse,
+    SerialRange,
+    SpendOrder,
+    lot_of,
+    newest_lots,
+    real_cost,
+    spend,
+)
 
 COUNTS = st.integers(1, 50)
 
@@ -57,11 +66,12 @@ class PurseMachine(RuleBasedStateMachine):
         self.purse = self.purse.revoke(serials)
         self.serials[start : start + count] = ["void"] * count
 
-    @rule(count=st.integers(0, 120))
-    def revoke_newest(self, count: int) -> None:
-        for serials in self.purse.newest_unspent(count):
+    @rule(start=st.integers(0, 200), length=COUNTS, count=st.integers(0, 120))
+    def revoke_newest_inside(self, start: int, length: int, count: int) -> None:
+        inside = SerialRange(start, start + length)
+        for serials in self.purse.revocable(inside, count):
             self.purse = self.purse.revoke(serials)
-        for serial in reversed(range(len(self.serials))):
+        for serial in reversed(range(start, min(inside.stop, len(self.serials)))):
             if count and self.serials[serial] == "unspent":
                 self.serials[serial] = "void"
                 count -= 1
@@ -102,12 +112,24 @@ def test_costs_of_all_ranges_sum_to_what_was_paid(
     assert total == paid
 
 
-@given(st.integers(0, 10**9), st.integers(0, 10**9), st.integers(0, 10**9))
-def test_bonus_coins_are_spent_first(paid: int, bonus: int, coins: int) -> None:
-    from_paid, from_bonus = spend_bonus_first(paid, bonus, coins)
+@given(
+    st.integers(0, 10**9),
+    st.integers(0, 10**9),
+    st.integers(0, 10**9),
+    st.sampled_from(SpendOrder),
+)
+def test_a_class_is_touched_only_when_the_one_before_it_is_used_up(
+    paid: int, bonus: int, coins: int, order: SpendOrder
+) -> None:
+    coins = min(coins, paid + bonus)
+    from_paid, from_bonus = spend(paid, bonus, coins, order)
     assert from_paid + from_bonus == coins
-    assert from_bonus <= bonus
-    assert from_paid == 0 or from_bonus == bonus
+    assert 0 <= from_bonus <= bonus
+    assert 0 <= from_paid <= paid
+    if order is SpendOrder.BONUS_FIRST:
+        assert from_paid == 0 or from_bonus == bonus
+    else:
+        assert from_bonus == 0 or from_paid == paid
 
 
 @pytest.mark.parametrize(
@@ -124,12 +146,45 @@ def test_a_lot_has_coins(count: int) -> None:
         Purse().issue(count)
 
 
-def test_a_refund_takes_the_newest_coins_and_steps_over_void_ones() -> None:
+def test_a_refund_takes_the_newest_coins_of_its_lot_and_steps_over_void_ones() -> None:
     purse = Purse(20, 5, (SerialRange(8, 10), SerialRange(15, 16)))
-    assert purse.newest_unspent(6) == [SerialRange(16, 20), SerialRange(13, 15)]
-    assert purse.newest_unspent(99) == [
+    everything = SerialRange(0, 20)
+    assert purse.revocable(everything, 6) == [SerialRange(16, 20), SerialRange(13, 15)]
+    assert purse.revocable(everything, 99) == [
         SerialRange(16, 20),
         SerialRange(10, 15),
         SerialRange(5, 8),
     ]
-    assert purse.newest_unspent(0) == []
+    assert purse.revocable(SerialRange(7, 14), 3) == [SerialRange(11, 14)]
+    assert purse.revocable(SerialRange(7, 14), 9) == [SerialRange(10, 14), SerialRange(7, 8)]
+    assert purse.revocable(SerialRange(0, 5), 9) == []
+    assert purse.revocable(everything, 0) == []
+
+
+def test_what_is_held_is_not_revocable() -> None:
+    purse = Purse(20, 5, (), 12)
+    assert purse.revocable(SerialRange(0, 20), 9) == [SerialRange(17, 20)]
+
+
+LOTS = [Lot(SerialRange(10 * i, 10 * i + 10), 100, 0, "USD", name) for i, name in enumerate("abc")]
+
+
+@given(st.integers(0, 30), st.integers(0, 40))
+def test_coins_back_of_no_named_lot_are_the_newest_unspent_ones(spent: int, coins: int) -> None:
+    purse = Purse(30, spent)
+    parts = newest_lots(LOTS, purse, coins)
+    assert sum(count for _, count in parts) == min(coins, 30)
+    assert all(0 < count <= 10 for _, count in parts)
+    taken = {
+        serial
+        for lot, count in parts
+        for part in purse.revocable(lot.serials, count)
+        for serial in range(part.start, part.stop)
+    }
+    assert taken == set(range(max(spent, 30 - coins), 30))
+
+
+def test_a_lot_is_found_by_its_reference() -> None:
+    assert lot_of(LOTS, "b") is LOTS[1]
+    with pytest.raises(BadJournal):
+        lot_of(LOTS, "d")

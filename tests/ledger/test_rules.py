@@ -47,8 +47,8 @@ def eur(minor: int) -> Amount:
     return Amount(minor, asset("EUR"))
 
 
-def refund(purse: Purse, coins: int, money: Amount) -> Journal:
-    return rules.refund(KEY, AT, FAN, purse, LOTS, coins, money, "a")
+def refund(purse: Purse, coins: int, money: Amount, lot: Lot = LOTS[0]) -> Journal:
+    return rules.refund(KEY, AT, FAN, purse, lot, coins, money)
 
 
 def debt_repaid(purse: Purse, debt: int) -> Journal | None:
@@ -222,15 +222,26 @@ EXAMPLES: dict[str, tuple[Callable[..., object], Callable[[], object], Event, in
         FAN_BUCKET,
         [("fan_debt", "revoked", "COIN", 100), ("loss", "provider_clearing", "USD", 1000)],
     ),
-    "refund that takes coins of another currency": (
+    "refund of a part, while another lot is newer": (
         rules.refund,
-        lambda: refund(Purse(200, 0), 100, usd(1000)),
+        lambda: refund(Purse(200, 0), 10, usd(100)),
+        Event.REFUND,
+        FAN_BUCKET,
+        [
+            ("fan_paid", "revoked", "COIN", 10),
+            ("deferred_revenue", "provider_clearing", "USD", 90),
+            ("tax_payable", "provider_clearing", "USD", 10),
+        ],
+    ),
+    "refund in another currency than was paid": (
+        rules.refund,
+        lambda: refund(Purse(200, 0), 100, eur(910)),
         Event.REFUND,
         FAN_BUCKET,
         [
             ("fan_paid", "revoked", "COIN", 100),
-            ("loss", "provider_clearing", "USD", 1000),
-            ("deferred_revenue", "loss", "EUR", 900),
+            ("loss", "provider_clearing", "EUR", 910),
+            ("deferred_revenue", "loss", "USD", 900),
         ],
     ),
     "refund of less than its coins had cost": (
@@ -413,12 +424,16 @@ def deferred(purse: Purse) -> dict[str, int]:
     return left
 
 
-@given(PURSES, st.integers(1, 300), st.integers(0, 3000), st.sampled_from(["USD", "EUR"]))
-def test_a_refund_returns_its_money_and_releases_exactly_what_its_coins_had_cost(
-    start: tuple[int, list[int]], coins: int, minor: int, currency: str
+@given(PURSES, st.sampled_from(LOTS), st.integers(1, 100), st.integers(0, 3000))
+def test_a_refund_touches_its_own_lot_and_releases_exactly_what_its_coins_had_cost(
+    start: tuple[int, list[int]], lot: Lot, coins: int, minor: int
 ) -> None:
     purse = purse_of(*start)
-    made = refund(purse, coins, Amount(minor, asset(currency)))
+    made = refund(purse, coins, Amount(minor, asset(lot.currency)), lot)
+    own = [s for part in purse.unspent() for s in range(part.start, part.stop)]
+    own = [s for s in own if lot.serials.start <= s < lot.serials.stop]
+    taken = sorted(s for v in made.voids for s in range(v.serials.start, v.serials.stop))
+    assert taken == own[-coins:]
     after = purse
     for void in made.voids:
         after = after.revoke(void.serials)
@@ -429,13 +444,47 @@ def test_a_refund_returns_its_money_and_releases_exactly_what_its_coins_had_cost
             returned[code] = returned.get(code, 0) + amount
         if debit == "deferred_revenue":
             released[code] = released.get(code, 0) + amount
-    assert returned == ({currency: minor} if minor else {})
+    assert returned == ({lot.currency: minor} if minor else {})
     assert {code: value for code, value in released.items() if value} == {
         code: value for code, value in deferred(purse).items() if value
     }
-    assert -made.change(Account.FAN_PAID) == min(coins, purse.balance)
-    assert -made.change(Account.FAN_DEBT) == max(0, coins - purse.balance)
+    assert -made.change(Account.FAN_PAID) == len(taken)
+    assert -made.change(Account.FAN_DEBT) == coins - len(taken)
     assert made.change(Account.REVOKED) == coins
+    assert made.reference == lot.reference
+
+
+@given(PURSES, st.sampled_from(LOTS))
+def test_a_whole_refund_costs_exactly_what_the_spent_coins_had_cost(
+    start: tuple[int, list[int]], lot: Lot
+) -> None:
+    purse = purse_of(*start)
+    made = refund(purse, 100, Amount(lot.price_minor, asset(lot.currency)), lot)
+    left = {(debit, credit): amount for debit, credit, _, amount in lines(made.transfers)}
+    kept = [s for v in made.voids for s in range(v.serials.start, v.serials.stop)]
+
+    def cost(total: int) -> int:
+        at = [s - lot.serials.start for s in kept]
+        return sum(total * (i + 1) // 100 - total * i // 100 for i in at)
+
+    net, tax = cost(lot.price_minor - lot.tax_minor), cost(lot.tax_minor)
+    assert left.get(("deferred_revenue", "provider_clearing"), 0) == net
+    assert left.get(("tax_payable", "provider_clearing"), 0) == tax
+    assert left.get(("loss", "provider_clearing"), 0) == lot.price_minor - net - tax
+    assert ("deferred_revenue", "loss") not in left
+
+
+def test_a_lot_gives_back_no_more_coins_than_it_brought() -> None:
+    with pytest.raises(BadJournal):
+        refund(Purse(200, 0), 101, usd(1000))
+
+
+def test_coins_that_are_held_are_neither_taken_back_nor_set_against_a_debt() -> None:
+    held = Purse(100, 0, (), 70)
+    assert -refund(held, 100, usd(1000)).change(Account.FAN_PAID) == 30
+    repaid = debt_repaid(held, 50)
+    assert repaid is not None
+    assert repaid.change(Account.FAN_DEBT) == 30
 
 
 @given(PURSES, st.integers(1, 300))

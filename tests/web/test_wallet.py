@@ -8,11 +8,13 @@ import io
 import pytest
 
 from largesse.adapters import clock
-from largesse.adapters.postgres.book import DjangoBook
+from largesse.adapters.postgres.book import DjangoBook, run
+from largesse.adapters.postgres.statements import post_gifts
 from largesse.ledger import rules as posting
 from largesse.money.amounts import Amount
 from largesse.money.assets import asset
 from largesse.web.pages.wallet_rows import csv_line, safe_cell
+from tests.adapters.postgres.ledger_world import gift
 from tests.recharge.counter import new_key
 from tests.web.test_store import browser, fan, order, text_of, till  # noqa: F401 - fixtures
 
@@ -25,6 +27,11 @@ def recharge(holder, coins, minor, reference="rch_0000000000001"):
 
 def bonus(holder, coins):
     DjangoBook().post([posting.bonus_granted(new_key(), clock.now(), holder, coins, "promotion")])
+
+
+def give(holder, coins, name="gift"):
+    [result] = run(post_gifts([gift(name, holder, coins)]))
+    assert result.outcome == "posted"
 
 
 def test_an_empty_balance_says_what_to_do_first(browser):  # noqa: F811
@@ -55,16 +62,11 @@ def test_coins_and_what_they_cost_stand_side_by_side(browser, fan):  # noqa: F81
 
 def test_debt_and_a_freeze_are_said_in_words(browser, fan, django_user_model):  # noqa: F811
     holder, book = fan.holder_key, DjangoBook()
-    recharge(holder, 100, 129)
-    wallet = book.wallet(holder)
+    recharge(holder, 200, 258)
+    give(holder, 100)
+    wallet, [lot] = book.wallet(holder), book.lots(holder)
     price = Amount(258, asset("USD"))
-    book.post(
-        [
-            posting.refund(
-                new_key(), clock.now(), holder, wallet.paid, book.lots(holder), 200, price, "rch_x"
-            )
-        ]
-    )
+    book.post([posting.refund(new_key(), clock.now(), holder, wallet.paid, lot, 200, price)])
     book.freeze(holder, frozen=True)
     text = text_of(browser.get("/wallet/"))
     assert "You owe 100 coins" in text

@@ -162,6 +162,36 @@ def spend(paid: int, bonus: int, coins: int, order: SpendOrder) -> tuple[int, in
     return coins - from_bonus, from_bonus
 
 
+def lot_of(lots: Sequence[Lot], reference: str) -> Lot:
+    """Return the lot that a recharge brought; raises BadJournal when there is none."""
+    for lot in lots:
+        if lot.reference == reference:
+            return lot
+    raise BadJournal(f"No lot was brought by {reference!r}.", reference=reference)
+
+
+def newest_lots(lots: Sequence[Lot], purse: Purse, coins: int) -> list[tuple[Lot, int]]:
+    """Return which lots give back `coins` when nobody says which: unspent coins, newest first.
+
+    What is missing falls on the newest lots too, each up to the coins that it brought. Coins
+    beyond those of all lots are left out.
+    """
+    newest = sorted(lots, key=lambda lot: lot.serials.start, reverse=True)
+    left = min(coins, purse.balance)
+    taken = []
+    for lot in newest:
+        unspent = sum(len(part) for part in purse.revocable(lot.serials, left))
+        taken.append(unspent)
+        left -= unspent
+    missing = coins - sum(taken)
+    parts = []
+    for lot, unspent in zip(newest, taken, strict=True):
+        short = min(missing, len(lot.serials) - unspent)
+        missing -= short
+        parts.append((lot, unspent + short))
+    return [(lot, count) for lot, count in parts if count]
+
+
 def real_cost(spent: SerialRange, lots: Sequence[Lot]) -> dict[str, int]:
     """Return the real money behind a spent range, per currency, in minor units.
 

@@ -248,28 +248,23 @@ def payout_bounced(
 
 
 def refund(
-    key: UUID,
-    at: datetime,
-    fan: HolderId,
-    purse: Purse,
-    lots: Sequence[Lot],
-    coins: int,
-    money: Amount,
-    reference: str,
+    key: UUID, at: datetime, fan: HolderId, purse: Purse, lot: Lot, coins: int, money: Amount
 ) -> Journal:
-    """Take back `coins`, newest unspent first, and return `money`; a shortfall becomes fan debt.
+    """Take back `coins` of one lot and return `money`; what of them is spent becomes fan debt.
 
-    What was paid for the coins taken leaves deferred revenue, with its tax, as far as it is the
-    money returned. Where the two differ, because other coins than those refunded are left, the
-    difference is a loss or, when the coins taken had cost more, lessens the loss.
+    The lot's own unspent serials leave, its newest first, and no other lot's. What was paid for
+    them leaves deferred revenue, with its tax, and is the money returned; the rest of that money,
+    for coins that are gone, is a loss. Where less is returned than they had cost, the difference
+    lessens the loss, and its tax stays owed. Raises BadJournal for more coins than the lot had.
     """
-    taken = purse.newest_unspent(coins)
+    if coins > len(lot.serials):
+        raise BadJournal(f"{lot.reference} brought {len(lot.serials)} coins, not {coins}.")
+    taken = purse.revocable(lot.serials, coins)
     unspent = sum(len(serials) for serials in taken)
-    costs = {lot.currency: _deferred_cost(taken, lots, lot.currency) for lot in lots}
-    deferred, tax = costs.pop(money.asset.code, (0, 0))
-    net = min(deferred, money.minor)
-    tax = min(tax, money.minor - net)
-    costs[money.asset.code] = (deferred - net, 0)
+    deferred, tax = _deferred_cost(taken, [lot], lot.currency)
+    is_same = lot.currency == money.asset.code
+    net = min(deferred, money.minor) if is_same else 0
+    tax = min(tax, money.minor - net) if is_same else 0
     transfers = [
         *_move(Account.FAN_PAID, Account.REVOKED, _coins(unspent), fan),
         *_move(Account.FAN_DEBT, Account.REVOKED, _coins(coins - unspent), fan),
@@ -281,10 +276,12 @@ def refund(
             Amount(money.minor - net - tax, money.asset),
         ),
     ]
-    for currency, (left, _) in sorted(costs.items()):
-        transfers += _move(Account.DEFERRED_REVENUE, Account.LOSS, Amount(left, asset(currency)))
+    if deferred > net:
+        kept = Amount(deferred - net, asset(lot.currency))
+        transfers += _move(Account.DEFERRED_REVENUE, Account.LOSS, kept)
     voids = tuple(NewVoid(CoinClass.PAID, serials) for serials in taken)
-    return Journal(key, Event.REFUND, fan_bucket(fan), at, tuple(transfers), reference, voids=voids)
+    bucket = fan_bucket(fan)
+    return Journal(key, Event.REFUND, bucket, at, tuple(transfers), lot.reference, voids=voids)
 
 
 def debt_repaid(
@@ -292,6 +289,7 @@ def debt_repaid(
 ) -> Journal | None:
     """Set unspent paid coins, oldest first, against a fan's debt; None when there is nothing."""
     taken: list[SerialRange] = []
+    debt = min(debt, purse.balance)
     left = debt
     for live in purse.unspent():
         used = min(left, len(live))

@@ -19,6 +19,7 @@ from largesse.catalog.rules import Basket, tax_within
 from largesse.catalog.selectors import find_basket
 from largesse.ledger import rules as posting
 from largesse.ledger.errors import KeyReused
+from largesse.ledger.lots import lot_of
 from largesse.ledger.ports import Book
 from largesse.money.amounts import Amount
 from largesse.money.assets import asset
@@ -200,13 +201,12 @@ def capture_recharge(order: Order, state: CheckoutState, *, book: Book, now: dat
 
 
 def _take_coins_back(order: Order, *, book: Book, now: datetime) -> None:
-    """Revoke what a refund paid for: unspent coins leave the wallet, the rest becomes a debt."""
+    """Revoke the coins of a refunded order's lot: those unspent leave, the rest becomes a debt."""
     fan = HolderId(order.holder)
     wallet = book.wallet(fan, lock=True)
     key = rules.step_key(OrderId(order.id), order.key, Step.TAKE_BACK)
-    journal = posting.refund(
-        key, now, fan, wallet.paid, book.lots(fan), order.coins, order.price, order.public_id
-    )
+    lot = lot_of(book.lots(fan), order.public_id)
+    journal = posting.refund(key, now, fan, wallet.paid, lot, order.coins, order.price)
     book.post([journal])
     _move(order, Status.REFUNDED, now)
 

@@ -1,226 +1,437 @@
 """What the ledger should be, as plain Python that knows every single coin.
 
-Owns an independent account of the street for the model-based test. Must not use the product's
+Owns an independent account of the street for the model-based tests. Must not use the product's
 purses, rules, splits or SQL: two answers by one method would prove nothing. Invariant: it is so
 simple that one can see that it is right.
+
+A wallet's coins are a row of letters, one a coin in order of issue, so that a serial is a position.
 """
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Literal
+from datetime import UTC, datetime, timedelta
 
-State = Literal["unspent", "spent", "closed", "void"]
+UNSPENT, SPENT, DELIVERED, VOID = b"usdv"
+"""What became of a coin. A spent coin is delivered when the close has taken its price."""
+
+Where = tuple[str, str]
+"""An account and its asset."""
+Changes = dict[Where, int]
 
 
-@dataclass(frozen=True)
-class BoughtLot:
-    """Coins bought together: what was paid, net of tax, and the tax, in minor units."""
+@dataclass
+class LotModel:
+    """Coins issued together: who brought them, where they start, and what was paid."""
 
+    name: str
+    start: int
     coins: int
-    net: int
-    tax: int
-    currency: str
+    net: int = 0
+    tax: int = 0
+    currency: str = ""
+    expires_at: datetime | None = None
+    taken_back: int = 0
 
-    def part(self, total: int, position: int) -> int:
+    @property
+    def stop(self) -> int:
+        return self.start + self.coins
+
+    def part(self, total: int, serial: int) -> int:
         """The part of a total that one coin bears, such that all coins sum to the total."""
+        position = serial - self.start
         return total * (position + 1) // self.coins - total * position // self.coins
 
 
 @dataclass
-class Coin:
-    """One coin: its lot (None: bonus), its place in it, and what became of it."""
+class Coins:
+    """All coins of one class that a fan ever had, and their lots."""
 
-    lot: BoughtLot | None
-    position: int
-    state: State = "unspent"
+    states: bytearray = field(default_factory=bytearray)
+    lots: list[LotModel] = field(default_factory=list)
+    held: int = 0
 
-    def cost(self) -> tuple[str, int]:
-        """Currency and net price."""
-        lot = self.lot
-        return (lot.currency, lot.part(lot.net, self.position)) if lot else ("", 0)
+    def add(self, lot: LotModel) -> None:
+        lot.start = len(self.states)
+        self.lots.append(lot)
+        self.states += bytes([UNSPENT]) * lot.coins
 
-    def tax(self, currency: str) -> int:
-        lot = self.lot
-        is_of = lot is not None and lot.currency == currency
-        return lot.part(lot.tax, self.position) if lot and is_of else 0
+    @property
+    def balance(self) -> int:
+        """Coins that can be spent: holds count coins, they name none."""
+        return self.states.count(UNSPENT) - self.held
+
+    @property
+    def next(self) -> int:
+        """The serial after the last that was spent."""
+        return max(self.states.rfind(SPENT), self.states.rfind(DELIVERED)) + 1
+
+    @property
+    def unspent(self) -> list[int]:
+        return [serial for serial, state in enumerate(self.states) if state == UNSPENT]
+
+    def mark(self, serials: Iterable[int], state: int) -> None:
+        for serial in serials:
+            self.states[serial] = state
+
+    def price(self, serials: Iterable[int]) -> Counter[str]:
+        """What was paid for coins, without tax, in minor units per currency."""
+        total: Counter[str] = Counter()
+        for serial in serials:
+            lot = next(lot for lot in self.lots if lot.start <= serial < lot.stop)
+            total[lot.currency] += lot.part(lot.net, serial)
+        return total
 
 
 @dataclass
 class FanModel:
-    """A fan: every coin ever issued to them, in order."""
+    """A fan: every coin ever issued to them, and what keeps them from spending."""
 
-    paid: list[Coin] = field(default_factory=list)
-    bonus: list[Coin] = field(default_factory=list)
+    paid: Coins = field(default_factory=Coins)
+    bonus: Coins = field(default_factory=Coins)
     debt: int = 0
     frozen: bool = False
-    bonus_ranges: list[tuple[int, int]] = field(default_factory=list)
-
-    @staticmethod
-    def unspent(coins: list[Coin]) -> list[Coin]:
-        return [coin for coin in coins if coin.state == "unspent"]
+    paid_first: bool = False
 
     @property
     def balance(self) -> int:
-        return len(self.unspent(self.paid)) + len(self.unspent(self.bonus))
+        return self.paid.balance + self.bonus.balance
 
-    @staticmethod
-    def next_serial(coins: list[Coin]) -> int:
-        """The serial after the last that was spent."""
-        spent = [i for i, coin in enumerate(coins) if coin.state in ("spent", "closed")]
-        return spent[-1] + 1 if spent else 0
+    @property
+    def blocked(self) -> bool:
+        return self.frozen or self.debt > 0
 
-    @staticmethod
-    def void_serials(coins: list[Coin]) -> set[int]:
-        return {i for i, coin in enumerate(coins) if coin.state == "void"}
+
+@dataclass(frozen=True)
+class GiftModel:
+    """A gift that was posted: its size, and from where to where it spent serials."""
+
+    fan: int
+    creator: int
+    coins: int
+    bonus: int
+    paid_range: tuple[int, int]
+    bonus_range: tuple[int, int]
 
 
 @dataclass
 class CreatorModel:
-    """A creator: coins of gifts not rolled up and rolled up, and diamonds by state."""
+    """A creator: coins of gifts not rolled up, by policy, and diamonds by state."""
 
-    waiting_coins: int = 0
-    credited_coins: int = 0
-    issued: int = 0
+    waiting: Counter[int] = field(default_factory=Counter)
+    share: int = 0
+    """Of all coins rolled up, in ten-thousandths of a diamond."""
+    issued: Counter[int] = field(default_factory=Counter)
     maturing: Counter[datetime] = field(default_factory=Counter)
     available: int = 0
     held: int = 0
-    cashed: int = 0
+    reserved: int = 0
+    """Of the available ones, those that a pending journal reserves."""
+
+
+@dataclass(frozen=True)
+class Terms:
+    """A share policy: basis points of the coins, days of hold, and millionths a diamond."""
+
+    share_bp: int
+    hold_days: int
+    diamond_micro: int
+
+
+def fans_bucket(holder: int) -> int:
+    return holder % 64
+
+
+def creators_bucket(holder: int) -> int:
+    return 64 + holder % 64
 
 
 class Street:
-    """The whole street, and the platform's accounts as signed sums (credits positive)."""
+    """The whole street: people by what they have, the platform's accounts as signed sums.
 
-    def __init__(self, fans: Iterable[int], creators: Iterable[int]) -> None:
+    `platform` is credits minus debits by bucket, `history` what each half of a person's statement
+    says, oldest first, and `postings` counts what each bucket was posted.
+    """
+
+    def __init__(
+        self, fans: Iterable[int], creators: Iterable[int], terms: Mapping[int, Terms]
+    ) -> None:
         self.fans = {fan: FanModel() for fan in fans}
         self.creators = {creator: CreatorModel() for creator in creators}
-        self.platform: Counter[tuple[str, str]] = Counter()
+        self.terms = terms
+        self.platform: Counter[tuple[int, str, str]] = Counter()
+        self.history: dict[tuple[int, int], list[tuple[str, Changes]]] = {}
+        self.postings: Counter[int] = Counter()
+        self.captured: Counter[tuple[int, str]] = Counter()
+        """Recharges of a bucket since the provider settled, by currency."""
 
-    def _book(self, account: str, asset: str, change: int) -> None:
-        self.platform[account, asset] += change
+    # -- What was posted ---------------------------------------------------------------------------
 
-    def recharge(self, fan: int, coins: int, price: int, tax: int, currency: str) -> None:
-        lot = BoughtLot(coins, price - tax, tax, currency)
-        self.fans[fan].paid += [Coin(lot, position) for position in range(coins)]
-        self._book("issued", "COIN", -coins)
-        self._book("provider_clearing", currency, -price)
-        self._book("deferred_revenue", currency, price - tax)
-        self._book("tax_payable", currency, tax)
+    def _post(
+        self, bucket: int, holder: int, event: str, own: Changes, platform: Sequence[object] = ()
+    ) -> None:
+        """Write down one posting: what it changed for its holder and for the platform."""
+        self.postings[bucket] += 1
+        own = {where: change for where, change in own.items() if change}
+        if own:
+            self.history.setdefault((holder, bucket), []).append((event, own))
+        for account, asset, change in platform:  # type: ignore[misc]
+            self.platform[bucket, account, asset] += change
 
-    def grant(self, fan: int, coins: int) -> None:
+    def balances(self) -> dict[tuple[int, int, str, str], int]:
+        """Every balance that is not zero, by (bucket, holder, account, asset)."""
+        found = {(bucket, 0, *where): held for (bucket, *where), held in self.platform.items()}
+        for fan, model in self.fans.items():
+            bucket = fans_bucket(fan)
+            found[bucket, fan, "fan_paid", "COIN"] = model.paid.states.count(UNSPENT)
+            found[bucket, fan, "fan_bonus", "COIN"] = model.bonus.states.count(UNSPENT)
+            found[bucket, fan, "fan_debt", "COIN"] = -model.debt
+        for creator, books in self.creators.items():
+            bucket = creators_bucket(creator)
+            found[bucket, creator, "creator_pending", "DIAMOND"] = books.maturing.total()
+            found[bucket, creator, "creator_available", "DIAMOND"] = books.available
+            found[bucket, creator, "creator_held", "DIAMOND"] = books.held
+        return {where: held for where, held in found.items() if held}  # type: ignore[misc]
+
+    # -- Money in ----------------------------------------------------------------------------------
+
+    def recharge(
+        self, name: str, fan: int, coins: int, price: int, tax: int, currency: str
+    ) -> None:
+        lot = LotModel(name, 0, coins, price - tax, tax, currency)
+        self.fans[fan].paid.add(lot)
+        bucket = fans_bucket(fan)
+        if price > tax:
+            self.captured[bucket, currency] += 1
+        self._post(
+            bucket,
+            fan,
+            "recharge",
+            {("fan_paid", "COIN"): coins},
+            [
+                ("issued", "COIN", -coins),
+                ("provider_clearing", currency, -price),
+                ("deferred_revenue", currency, price - tax),
+                ("tax_payable", currency, tax),
+            ],
+        )
+
+    def grant(self, name: str, fan: int, coins: int, expires_at: datetime | None = None) -> None:
+        self.fans[fan].bonus.add(LotModel(name, 0, coins, expires_at=expires_at))
+        own = {("fan_bonus", "COIN"): coins}
+        self._post(fans_bucket(fan), fan, "bonus", own, [("issued", "COIN", -coins)])
+
+    def settle_provider(self, bucket: int, currency: str, gross: int, fee: int) -> None:
+        self._post(
+            bucket,
+            0,
+            "provider_settlement",
+            {},
+            [
+                ("bank", currency, fee - gross),
+                ("provider_fees", currency, -fee),
+                ("provider_clearing", currency, gross),
+            ],
+        )
+
+    # -- Gifts -------------------------------------------------------------------------------------
+
+    def give(
+        self, fan: int, creator: int, coins: int, policy: int = 1
+    ) -> tuple[str, GiftModel | None]:
+        """Decide a new gift: its outcome, and what was posted."""
         model = self.fans[fan]
-        model.bonus_ranges.append((len(model.bonus), len(model.bonus) + coins))
-        model.bonus += [Coin(None, position) for position in range(coins)]
-        self._book("issued", "COIN", -coins)
-
-    def give(self, fan: int, creator: int, coins: int) -> tuple[str, int, int]:
-        """Decide a new gift: (outcome, bonus coins in it, balance after it)."""
-        model = self.fans[fan]
-        if model.debt or model.frozen:
-            return "blocked", 0, model.balance
+        if model.blocked:
+            return "blocked", None
         if coins > model.balance:
-            return "insufficient", 0, model.balance
-        taken = [*model.unspent(model.bonus), *model.unspent(model.paid)][:coins]
-        for coin in taken:
-            coin.state = "spent"
-        self.creators[creator].waiting_coins += coins
-        self._book("gift_clearing", "COIN", coins)
-        return "posted", sum(coin.lot is None for coin in taken), model.balance
+            return "insufficient", None
+        first, second = model.bonus, model.paid
+        if model.paid_first:
+            first, second = second, first
+        from_first = min(coins, first.balance)
+        starts = model.paid.next, model.bonus.next
+        first.mark(first.unspent[:from_first], SPENT)
+        second.mark(second.unspent[: coins - from_first], SPENT)
+        bonus = coins - from_first if model.paid_first else from_first
+        self.creators[creator].waiting[policy] += coins
+        self._post(
+            fans_bucket(fan),
+            fan,
+            "gift",
+            {("fan_paid", "COIN"): bonus - coins, ("fan_bonus", "COIN"): -bonus},
+            [("gift_clearing", "COIN", coins)],
+        )
+        ranges = (starts[0], model.paid.next), (starts[1], model.bonus.next)
+        return "posted", GiftModel(fan, creator, coins, bonus, *ranges)
 
-    def refund(self, fan: int, coins: int, minor: int, currency: str) -> None:
-        """Take coins back, newest first; what is missing becomes a debt."""
+    # -- Coins back --------------------------------------------------------------------------------
+
+    def refund(self, fan: int, lot: LotModel, coins: int, minor: int, currency: str) -> None:
+        """Take coins of one lot back, its newest first; what is missing becomes a debt."""
+        paid = self.fans[fan].paid
+        own = [serial for serial in paid.unspent if lot.start <= serial < lot.stop]
+        taken = own[::-1][: min(coins, paid.balance)]
+        missing = coins - len(taken)
+        was_paid = paid.price(taken)[lot.currency]
+        was_tax = sum(lot.part(lot.tax, serial) for serial in taken)
+        paid.mark(taken, VOID)
+        lot.taken_back += coins
+        self.fans[fan].debt += missing
+        net = min(was_paid, minor) if currency == lot.currency else 0
+        tax = min(was_tax, minor - net) if currency == lot.currency else 0
+        self._post(
+            fans_bucket(fan),
+            fan,
+            "refund",
+            {("fan_paid", "COIN"): -len(taken), ("fan_debt", "COIN"): -missing},
+            [
+                ("revoked", "COIN", coins),
+                ("provider_clearing", currency, minor),
+                ("tax_payable", currency, -tax),
+                ("loss", currency, net + tax - minor),
+                ("deferred_revenue", lot.currency, -was_paid),
+                ("loss", lot.currency, was_paid - net),
+            ],
+        )
+
+    def repay(self, fan: int) -> int:
+        """Set unspent paid coins, the oldest first, against the debt; returns how many."""
         model = self.fans[fan]
-        taken = model.unspent(model.paid)[::-1][:coins]
-        deferred = self._void(taken)
-        model.debt += coins - len(taken)
-        self._book("revoked", "COIN", coins)
-        self._book("provider_clearing", currency, minor)
-        net = min(deferred[currency], minor)
-        tax = min(sum(coin.tax(currency) for coin in taken), minor - net)
-        self._book("tax_payable", currency, -tax)
-        self._book("loss", currency, net + tax - minor)
-        deferred[currency] -= net
-        self._book("deferred_revenue", currency, -net)
-        self._lessen_loss(deferred)
+        taken = model.paid.unspent[: min(model.debt, model.paid.balance)]
+        if taken:
+            lines: list[object] = []
+            for currency, minor in model.paid.price(taken).items():
+                lines.append(("deferred_revenue", currency, -minor))
+                lines.append(("loss", currency, minor))
+            model.paid.mark(taken, VOID)
+            model.debt -= len(taken)
+            own = {("fan_paid", "COIN"): -len(taken), ("fan_debt", "COIN"): len(taken)}
+            self._post(fans_bucket(fan), fan, "debt_repaid", own, lines)
+        return len(taken)
 
-    def repay(self, fan: int) -> None:
-        model = self.fans[fan]
-        taken = model.unspent(model.paid)[: model.debt]
-        model.debt -= len(taken)
-        self._lessen_loss(self._void(taken))
-
-    def expire(self, fan: int, start: int, stop: int) -> int:
-        lapsed = [c for c in self.fans[fan].bonus[start:stop] if c.state == "unspent"]
-        self._void(lapsed)
-        self._book("expired", "COIN", len(lapsed))
+    def expire(self, fan: int, lot: LotModel) -> int:
+        """Take what is left of a bonus lot; returns how many coins lapsed."""
+        bonus = self.fans[fan].bonus
+        lapsed = [serial for serial in bonus.unspent if lot.start <= serial < lot.stop]
+        if lapsed:
+            bonus.mark(lapsed, VOID)
+            own = {("fan_bonus", "COIN"): -len(lapsed)}
+            lines = [("expired", "COIN", len(lapsed))]
+            self._post(fans_bucket(fan), fan, "expiry", own, lines)
         return len(lapsed)
 
-    def _void(self, coins: list[Coin]) -> defaultdict[str, int]:
-        cost: defaultdict[str, int] = defaultdict(int)
-        for coin in coins:
-            coin.state = "void"
-            currency, minor = coin.cost()
-            cost[currency] += minor
+    # -- The close ---------------------------------------------------------------------------------
+
+    def close_fans(self, bucket: int) -> dict[str, int]:
+        """Deliver what was spent and not delivered, coin by coin; returns money per currency."""
+        earned: Counter[str] = Counter()
+        for fan, model in self.fans.items():
+            if fans_bucket(fan) == bucket:
+                spent = [i for i, state in enumerate(model.paid.states) if state == SPENT]
+                earned += model.paid.price(spent)
+                model.paid.mark(spent, DELIVERED)
+        earned = +earned
+        if earned:
+            lines: list[object] = []
+            for currency, minor in earned.items():
+                lines.append(("deferred_revenue", currency, -minor))
+                lines.append(("revenue", currency, minor))
+            self._post(bucket, 0, "daily_close", {}, lines)
+        return dict(earned)
+
+    def close_creators(self, bucket: int) -> int:
+        """Owe creators what their diamonds are worth and was not owed yet, in cents."""
+        issued = self.issued(bucket)
+        worth = sum(
+            count * self.terms[policy].diamond_micro // 10_000 for policy, count in issued.items()
+        )
+        cost = worth + self.platform[bucket, "creator_cost", "USD"]
+        if cost:
+            lines = [("creator_cost", "USD", -cost), ("creator_payable", "USD", cost)]
+            self._post(bucket, 0, "daily_close", {}, lines)
         return cost
 
-    def _lessen_loss(self, cost: dict[str, int]) -> None:
-        for currency, minor in cost.items():
-            self._book("deferred_revenue", currency, -minor)
-            self._book("loss", currency, minor)
+    def issued(self, bucket: int) -> Counter[int]:
+        """Diamonds that a creators' bucket ever issued, by policy."""
+        total: Counter[int] = Counter()
+        for creator, books in self.creators.items():
+            if creators_bucket(creator) == bucket:
+                total += books.issued
+        return total
 
-    def close(self, fans: Iterable[int]) -> dict[str, int]:
-        """Deliver what was spent and not closed, coin by coin; returns money per currency."""
-        earned: defaultdict[str, int] = defaultdict(int)
-        for fan in fans:
-            for coin in self.fans[fan].paid:
-                if coin.state == "spent":
-                    coin.state = "closed"
-                    currency, minor = coin.cost()
-                    earned[currency] += minor
-        for currency, minor in earned.items():
-            self._book("deferred_revenue", currency, -minor)
-            self._book("revenue", currency, minor)
-        return {currency: minor for currency, minor in earned.items() if minor}
+    # -- The creators' side ------------------------------------------------------------------------
 
-    def roll_up(self, release: datetime) -> tuple[int, int]:
-        """Credit every creator with half of all coins ever received; (coins, diamonds)."""
+    def roll_up(self, now: datetime) -> tuple[int, int]:
+        """Credit every creator with the share of their coins; returns coins and diamonds."""
         coins = diamonds = 0
-        for model in self.creators.values():
-            coins += model.waiting_coins
-            model.credited_coins += model.waiting_coins
-            self._book("gift_clearing", "COIN", -model.waiting_coins)
-            self._book("redeemed", "COIN", model.waiting_coins)
-            model.waiting_coins = 0
-            new = model.credited_coins // 2 - model.issued
-            model.issued += new
-            diamonds += new
-            if new:
-                model.maturing[release] += new
-            self._book("diamond_issued", "DIAMOND", -new)
+        for creator, books in self.creators.items():
+            for policy in sorted(books.waiting):
+                terms = self.terms[policy]
+                books.share += books.waiting[policy] * terms.share_bp
+                new = books.share // 10_000 - books.issued.total()
+                books.issued[policy] += new
+                if new:
+                    books.maturing[self._release(now, terms)] += new
+                lines = [
+                    ("gift_clearing", "COIN", -books.waiting[policy]),
+                    ("redeemed", "COIN", books.waiting[policy]),
+                    ("diamond_issued", "DIAMOND", -new),
+                ]
+                own = {("creator_pending", "DIAMOND"): new}
+                self._post(creators_bucket(creator), creator, "earning", own, lines)
+                coins += books.waiting[policy]
+                diamonds += new
+            books.waiting.clear()
         return coins, diamonds
 
-    def mature(self, creator: int, now: datetime) -> int:
-        model = self.creators[creator]
-        due = sum(count for release, count in model.maturing.items() if release <= now)
-        model.maturing = Counter({r: count for r, count in model.maturing.items() if r > now})
-        model.available += due
-        return due
+    @staticmethod
+    def _release(now: datetime, terms: Terms) -> datetime:
+        """The end of the hold, up to a full hour."""
+        seconds = int((now + timedelta(days=terms.hold_days)).timestamp())
+        return datetime.fromtimestamp(-(-seconds // 3600) * 3600, UTC)
+
+    def mature(self, now: datetime) -> int:
+        total = 0
+        for creator, books in self.creators.items():
+            due = [release for release in books.maturing if release <= now]
+            count = sum(books.maturing.pop(release) for release in due)
+            if count:
+                self._states(creator, "maturity", pending=-count, available=count)
+            books.available += count
+            total += count
+        return total
+
+    def request(self, creator: int, diamonds: int) -> None:
+        self.creators[creator].available -= diamonds
+        self.creators[creator].held += diamonds
+        self._states(creator, "payout_requested", available=-diamonds, held=diamonds)
+
+    def return_payout(self, creator: int, diamonds: int) -> None:
+        self.creators[creator].held -= diamonds
+        self.creators[creator].available += diamonds
+        self._states(creator, "payout_returned", available=diamonds, held=-diamonds)
 
     def settle(self, creator: int, diamonds: int, gross: int, fee: int) -> None:
         self.creators[creator].held -= diamonds
-        self.creators[creator].cashed += diamonds
-        self._pay(diamonds, gross, fee)
+        lines = self._cash(diamonds, gross, fee)
+        self._states(creator, "payout_settled", lines, held=-diamonds)
 
     def bounce(self, creator: int, diamonds: int, gross: int, fee: int) -> None:
-        self.creators[creator].cashed -= diamonds
         self.creators[creator].available += diamonds
-        self._pay(-diamonds, -gross, -fee)
+        lines = self._cash(-diamonds, -gross, -fee)
+        self._states(creator, "payout_returned", lines, available=diamonds)
 
-    def _pay(self, diamonds: int, gross: int, fee: int) -> None:
-        self._book("diamond_cashed", "DIAMOND", diamonds)
-        self._book("creator_payable", "USD", -gross)
-        self._book("payout_fees", "USD", fee)
-        self._book("bank", "USD", gross - fee)
+    def _states(self, creator: int, event: str, lines: Sequence[object] = (), **moved: int) -> None:
+        own = {(f"creator_{state}", "DIAMOND"): change for state, change in moved.items()}
+        self._post(creators_bucket(creator), creator, event, own, lines)
+
+    @staticmethod
+    def _cash(diamonds: int, gross: int, fee: int) -> list[object]:
+        return [
+            ("diamond_cashed", "DIAMOND", diamonds),
+            ("creator_payable", "USD", -gross),
+            ("payout_fees", "USD", fee),
+            ("bank", "USD", gross - fee),
+        ]

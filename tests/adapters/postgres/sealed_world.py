@@ -91,5 +91,5 @@ def tell_story(ledger: DjangoDriver) -> None:
             rules.payout_bounced(key("x"), START, ANNA, 40, *paid, "pay_one", "recalled"),
         ]
     )
-    wallet, lots = ledger.wallet(FAN), django_book.DjangoBook().lots(FAN)
-    ledger.post([rules.refund(key("f"), START, FAN, wallet.paid, lots, 300, usd(600), "rch_one")])
+    wallet, [lot] = ledger.wallet(FAN), django_book.DjangoBook().lots(FAN)
+    ledger.post([rules.refund(key("f"), START, FAN, wallet.paid, lot, 300, usd(600))])

@@ -190,10 +190,8 @@ def _small_world(ledger: DjangoDriver) -> Iterator[None]:
         if fan == 6:
             ledger.post_gifts([gift("g6", 6, coins)])
         wallet = ledger.wallet(HolderId(fan))
-        lots = DjangoBook().lots(HolderId(fan))
-        back = rules.refund(
-            key(f"back{fan}"), START, HolderId(fan), wallet.paid, lots, 10, usd(20), "r"
-        )
+        lot = DjangoBook().lots(HolderId(fan))[-1]
+        back = rules.refund(key(f"back{fan}"), START, HolderId(fan), wallet.paid, lot, 10, usd(20))
         ledger.post([back])
     ledger.post([recharge("r7d", 7, 5)])
     ledger.post_gifts([gift("g1", 5, 20), gift("g2", 5, 31), gift("g7", 7, 24)])

@@ -135,8 +135,8 @@ def test_debt_blocks_until_it_is_repaid(book: Driver) -> None:
     book.post([recharge("r", FAN, 100)])
     book.post_gifts([gift("g", FAN, 80)])
     wallet = book.wallet(fan)
-    lots = DjangoBook().lots(fan)
-    book.post([rules.refund(key("back"), START, fan, wallet.paid, lots, 100, usd(200), "r")])
+    [lot] = DjangoBook().lots(fan)
+    book.post([rules.refund(key("back"), START, fan, wallet.paid, lot, 100, usd(200))])
     assert book.wallet(fan).debt == 80
     book.post([recharge("r2", FAN, 90)])
     assert outcomes(book, [gift("h", FAN, 1)]) == [("blocked", 90)]

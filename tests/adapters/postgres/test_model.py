@@ -198,21 +198,27 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @rule(
         fan=fans,
+        pick=st.integers(0, 99),
         count=coins,
         minor=st.integers(0, 400),
         code=st.sampled_from(["USD", "JPY"]),
         is_covered=st.sampled_from((True, True, True, False)),
     )
-    def refund(self, fan: int, count: int, minor: int, code: str, is_covered: bool) -> None:
+    def refund(
+        self, fan: int, pick: int, count: int, minor: int, code: str, is_covered: bool
+    ) -> None:
+        """Give coins of one lot back: those that nobody spent, or more."""
         name = self._name()
         purse, _ = self._wallet(fan)
-        if is_covered and purse.balance:
-            count = 1 + count % purse.balance
         lots = DjangoBook().lots(HolderId(fan))
+        number = pick % len(lots)
+        lot = lots[number]
+        unspent = sum(len(part) for part in purse.revocable(lot.serials, len(lot.serials)))
+        count = 1 + count % (unspent if is_covered and unspent else len(lot.serials))
         money = Amount(minor, asset(code))
-        made = rules.refund(key(name), self.now, HolderId(fan), purse, lots, count, money, name)
+        made = rules.refund(key(name), self.now, HolderId(fan), purse, lot, count, money)
         self._post(made)
-        self.street.refund(fan, count, minor, code)
+        self.street.refund(fan, number, count, minor, code)
 
     @precondition(lambda self: any(model.debt for model in self.street.fans.values()))
     @rule(pick=st.integers(0, 2))

@@ -23,6 +23,7 @@ from largesse.adapters.postgres.reading import (
 )
 from largesse.earnings.rules import release_at
 from largesse.ledger import rules
+from largesse.ledger.lots import lot_of
 from largesse.money.ids import HolderId
 from tests.adapters.postgres.ledger_world import (
     COMMITTED,
@@ -73,9 +74,9 @@ def busy(ledger: DjangoDriver) -> DjangoDriver:
     ledger.post([rules.payout_requested(key("p"), later, BOTH, 20, "pay")])
     ledger.post([rules.payout_settled(key("ps"), later, BOTH, 20, usd(20), usd(1), "pay")])
     wallet = ledger.wallet(BOTH)
-    lots = DjangoBook().lots(BOTH)
-    coins = wallet.paid.balance + 10
-    ledger.post([rules.refund(key("back"), later, BOTH, wallet.paid, lots, coins, usd(9), "r")])
+    for name in ("r1", "r5"):
+        lot = lot_of(DjangoBook().lots(BOTH), name)
+        ledger.post([rules.refund(key(f"back {name}"), later, BOTH, wallet.paid, lot, 50, usd(9))])
     ledger.post([recharge("last", BOTH, 30, at=later)])
     wallet = ledger.wallet(BOTH)
     repaid = rules.debt_repaid(
@@ -97,7 +98,7 @@ def test_balance_after_each_entry_is_the_sum_of_the_entries_up_to_it(busy: Djang
     assert {where: value for where, value in running.items() if value} == {
         where: value for where, value in balances(BOTH).items() if value
     }
-    assert len(entries) == 6 * (1 + 1 + 5 + 1) + 1 + 2 + 1 + 1 + 1
+    assert len(entries) == 6 * (1 + 1 + 5 + 1) + 1 + 2 + 2 + 1 + 1
     assert [entry.at for entry in entries] == sorted((entry.at for entry in entries), reverse=True)
 
 

@@ -200,15 +200,15 @@ def test_no_creator_account_is_overdrawn(book: Driver, journal: Journal) -> None
 def test_serials_are_voided_once_and_only_while_unspent(book: Driver) -> None:
     book.post([recharge("r", FAN, 10)])
     purse = book.wallet(FAN).paid
-    lots = DjangoBook().lots(FAN)
+    [lot] = DjangoBook().lots(FAN)
     first, second = (
-        rules.refund(key(name), START, FAN, purse, lots, 4, usd(8), name) for name in ("a", "b")
+        rules.refund(key(name), START, FAN, purse, lot, 4, usd(8)) for name in ("a", "b")
     )
     book.post([first])
     with pytest.raises(InsufficientBalance):
         book.post([second])
     book.post_gifts([gift("g", FAN, 6)])
-    stale = rules.refund(key("c"), START, FAN, Purse(10, 5), lots, 5, usd(8), "c")
+    stale = rules.refund(key("c"), START, FAN, Purse(10, 5), lot, 5, usd(8))
     with pytest.raises(InsufficientBalance):
         book.post([stale])
     assert book.wallet(FAN).paid.balance == 0
@@ -222,15 +222,15 @@ def test_serials_are_voided_once_and_only_while_unspent(book: Driver) -> None:
 )
 def test_void_ranges_never_overlap(book: Driver, overlapping: SerialRange) -> None:
     book.post([recharge("r", FAN, 10)])
-    lots = DjangoBook().lots(FAN)
+    [lot] = DjangoBook().lots(FAN)
     # A purse as it would be read before somebody else's refund was posted.
     middle = Purse(10, 0, (SerialRange(0, 3), SerialRange(7, 10)))
-    book.post([rules.refund(key("a"), START, FAN, middle, lots, 4, usd(8), "a")])
+    book.post([rules.refund(key("a"), START, FAN, middle, lot, 4, usd(8))])
     around = (SerialRange(0, overlapping.start), SerialRange(overlapping.stop, 10))
     stale = Purse(10, 0, tuple(part for part in around if len(part)))
     count = len(overlapping)
     with pytest.raises(InsufficientBalance):
-        book.post([rules.refund(key("b"), START, FAN, stale, lots, count, usd(8), "b")])
+        book.post([rules.refund(key("b"), START, FAN, stale, lot, count, usd(8))])
     assert book.wallet(FAN).paid == Purse(10, 0, (SerialRange(3, 7),))
     assert checks.run_checks() == []
 

@@ -149,13 +149,11 @@ def test_one_balance_is_paid_out_to_its_limit_and_no_further(ledger: DjangoDrive
 
 def test_one_lot_is_refunded_once(ledger: DjangoDriver) -> None:
     ledger.post([recharge("r", FAN, 100)])
-    wallet, lots = ledger.wallet(FAN), DjangoBook().lots(FAN)
+    wallet, [lot] = ledger.wallet(FAN), DjangoBook().lots(FAN)
 
     def give_back(number: int) -> Attempt:
         async def post(book: AsyncBook) -> str:
-            made = rules.refund(
-                key(f"back {number}"), START, FAN, wallet.paid, lots, 100, usd(200), "r"
-            )
+            made = rules.refund(key(f"back {number}"), START, FAN, wallet.paid, lot, 100, usd(200))
             try:
                 await book.post([made])
             except InsufficientBalance:
@@ -172,10 +170,10 @@ def test_spending_and_refunding_at_once_ends_within_the_coins_there_were(
     ledger: DjangoDriver,
 ) -> None:
     ledger.post([recharge("r", FAN, 100)])
-    wallet, lots = ledger.wallet(FAN), DjangoBook().lots(FAN)
+    wallet, [lot] = ledger.wallet(FAN), DjangoBook().lots(FAN)
 
     async def give_back(book: AsyncBook) -> str:
-        made = rules.refund(key("back"), START, FAN, wallet.paid, lots, 40, usd(80), "r")
+        made = rules.refund(key("back"), START, FAN, wallet.paid, lot, 40, usd(80))
         try:
             [posted] = await book.post([made])
         except InsufficientBalance:

@@ -127,10 +127,10 @@ def test_a_refund_names_its_reason_and_its_shortfall(
         journal = rules.recharge_captured(street.key(), street.now, fan.holder_key, 100, payment)
         street.book.post([journal])
     street.gift(fan.holder_key, mara.holder_key, 30)
-    wallet, lots = street.book.wallet(fan.holder_key), street.book.lots(fan.holder_key)
+    wallet, [lot] = street.book.wallet(fan.holder_key), street.book.lots(fan.holder_key)
     with transaction.atomic():
         journal = rules.refund(
-            street.key(), street.now, fan.holder_key, wallet.paid, lots, 100, price, reference
+            street.key(), street.now, fan.holder_key, wallet.paid, lot, 100, price
         )
         street.book.post([journal])
     wanted = (

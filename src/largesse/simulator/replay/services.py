@@ -34,9 +34,9 @@ from largesse.ledger.accounts import Account
 from largesse.ledger.errors import InsufficientBalance, KeyReused
 from largesse.ledger.gifts import GiftPosting, GiftResult
 from largesse.ledger.journals import Journal
-from largesse.ledger.lots import Lot, Purse, real_cost
+from largesse.ledger.lots import Lot, Purse, newest_lots, real_cost
 from largesse.ledger.ports import Posted
-from largesse.money.amounts import Amount
+from largesse.money.amounts import Amount, split
 from largesse.money.assets import asset
 from largesse.money.errors import DomainError
 from largesse.money.ids import HolderId, creator_bucket, fan_bucket, keyed_id, uuid7
@@ -164,8 +164,10 @@ def repay_debt(key: UUID, at: datetime, fan: HolderId) -> None:
 def refund(
     key: UUID, at: datetime, fan: HolderId, coins: int, money: Amount | None, reference: str
 ) -> bool:
-    """Take coins back, newest first; what is missing becomes debt. True when it was done before.
+    """Take coins back, of the newest lots; what is missing becomes debt. True when done before.
 
+    A recording does not say which recharge was refunded: each lot that gives coins back gets a
+    journal of its own, and recorded money is split among them by what they give.
     Raises KeyReused, and RefundTooLarge when the fan never bought as many coins.
     """
     wallet = _BOOK.wallet(fan, lock=True)
@@ -176,10 +178,13 @@ def refund(
         raise RefundTooLarge(
             f"{coins} coins cannot be refunded: only {wallet.paid.issued} were ever bought."
         )
-    lots = _BOOK.lots(fan)
-    returned = money or _cost_of_newest(wallet.paid, lots, coins)
-    journal = rules.refund(key, at, fan, wallet.paid, lots, coins, returned, reference)
-    _BOOK.post([replace(journal, detail={"body": body})])
+    parts = newest_lots(_BOOK.lots(fan), wallet.paid, coins)
+    returned = _shares(money, parts) or [_cost(wallet.paid, *part) for part in parts]
+    journals = [
+        rules.refund(keyed_id(number, key) if number else key, at, fan, wallet.paid, *part, share)
+        for number, (part, share) in enumerate(zip(parts, returned, strict=True))
+    ]
+    _BOOK.post([replace(journals[0], detail={"body": body}), *journals[1:]])
     return False
 
 
@@ -237,9 +242,16 @@ def _was_posted(bucket: int, key: UUID, body: str) -> bool:
     return True
 
 
-def _cost_of_newest(purse: Purse, lots: Sequence[Lot], coins: int) -> Amount:
-    """What was paid for the newest unspent coins, in the currency of the newest lot."""
-    unit = asset(lots[-1].currency)
-    ranges = purse.newest_unspent(coins)
-    minor = sum(real_cost(serials, lots).get(unit.code, 0) for serials in ranges)
-    return Amount(minor, unit)
+def _shares(money: Amount | None, parts: Sequence[tuple[Lot, int]]) -> list[Amount]:
+    """Split recorded money by the coins that lots give back; nothing when none was recorded."""
+    if money is None:
+        return []
+    shares = split(money.minor, [coins for _, coins in parts])
+    return [Amount(share, money.asset) for share in shares]
+
+
+def _cost(purse: Purse, lot: Lot, coins: int) -> Amount:
+    """What was paid for the unspent ones of some coins of a lot."""
+    taken = purse.revocable(lot.serials, coins)
+    minor = sum(real_cost(serials, [lot]).get(lot.currency, 0) for serials in taken)
+    return Amount(minor, asset(lot.currency))
