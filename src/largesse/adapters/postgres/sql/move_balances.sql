@@ -57,6 +57,7 @@ BEGIN
     SELECT DISTINCT j_bucket[l.j], j_holder[l.j] FROM unnest(l_of) l (j) WHERE is_new[l.j]
     ON CONFLICT DO NOTHING;
 
+    WITH issued AS (
     INSERT INTO ledger_lot (holder, start, stop, price_minor, tax_minor, seq, expires_at,
                             bucket, class, currency, channel, reference)
     SELECT w.holder, i.issued - l.coins, i.issued, l.price, l.tax, seqs[l.j], l.expires,
@@ -73,7 +74,11 @@ BEGIN
     CROSS JOIN LATERAL (
         SELECT (CASE l.class WHEN 'paid' THEN w.paid_issued ELSE w.bonus_issued END
                 + l.upto)::bigint AS issued
-    ) i;
+    ) i
+    RETURNING holder, start, expires_at, bucket, class
+    )
+    INSERT INTO ledger_expiring (holder, start, expires_at, bucket, class)
+    SELECT * FROM issued WHERE expires_at IS NOT NULL;
 
     UPDATE ledger_wallet w
     SET paid_issued = w.paid_issued + n.paid, bonus_issued = w.bonus_issued + n.bonus
