@@ -16,7 +16,7 @@ from uuid import UUID
 
 from largesse.ledger.accounts import Account
 from largesse.ledger.errors import InsufficientBalance, KeyReused
-from largesse.ledger.gifts import GiftPosting, GiftResult
+from largesse.ledger.gifts import GiftPosting, GiftResult, Outcome
 from largesse.ledger.journals import Journal, NewLot, Transfer
 from largesse.ledger.lots import Lot, Purse, SerialRange
 from largesse.ledger.ports import Posted, WalletState
@@ -63,7 +63,7 @@ def _call(function: str, columns: str, kinds: str) -> str:
 _POST_JOURNALS = _call(
     "ledger_post_journals", "seq, replayed", f"{_JOURNAL} {_TRANSFER} {_LOT} {_VOID}"
 )
-_POST_GIFTS = _call("ledger_post_gifts", "outcome, seq, bonus, balance", _GIFT)
+_POST_GIFTS = _call("ledger_post_gifts", "ords, seqs, bonuses, balances, outcomes", _GIFT)
 
 
 def _arrays(kinds: str, rows: Sequence[Row]) -> list[str]:
@@ -200,9 +200,14 @@ def post_gifts(gifts: Sequence[GiftPosting]) -> Steps[list[GiftResult]]:
             ],
         ),
     )
-    return [
-        GiftResult(outcome, seq or 0, bonus or 0, balance) for outcome, seq, bonus, balance in rows
-    ]
+    ords, seqs, bonuses, balances, one_by_one = rows[0]
+    outcomes: list[Outcome] = ["posted"] * (len(ords) - len(one_by_one)) + one_by_one
+    found = zip(ords, outcomes, seqs, bonuses, balances, strict=True)
+    results = {
+        ord_: GiftResult(outcome, seq or 0, bonus or 0, balance)
+        for ord_, outcome, seq, bonus, balance in found
+    }
+    return [results[ord_] for ord_ in range(1, len(gifts) + 1)]
 
 
 def primed(steps: Steps[T]) -> Steps[T]:

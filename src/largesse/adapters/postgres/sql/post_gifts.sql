@@ -1,102 +1,139 @@
 -- Posts a batch of gifts with exact sequential semantics, in one round trip.
 --
--- The arrays hold one gift a position, in arrival order. Returns a row a gift:
---   outcome 'posted'        with its sequence, its bonus coins and the balance after it;
---           'replayed'      with the sequence it already had;
---           'key_reused'    the id stands for another gift of this fan;
---           'insufficient'  with the balance that there was; 'blocked' debt or a freeze.
--- Fans who can pay for all their gifts of the batch are taken together; the others, those with void
--- serials and those who send an id again, one by one. Serialises on the lanes of the fans' buckets.
+-- The arrays hold one gift a position, in arrival order. The answer is arrays as well: `ords` are
+-- the positions, each once; the last of them, as many as `outcomes`, were decided one by one:
+--   'posted'        with its sequence, its bonus coins and the fan's spendable balance after it;
+--   'replayed'      with the sequence it already had;
+--   'key_reused'    the id stands for another gift of this fan;
+--   'insufficient'  with the balance that there was; 'blocked' debt or a freeze;
+-- all before them are posted. Fans who can pay for all their gifts of the batch are taken together;
+-- the others, those with void serials and those who send an id again, one by one. Of gifts that are
+-- posted together, those of one fan keep their order. Serialises on the lanes of the fans' buckets.
 CREATE FUNCTION ledger_post_gifts(
     g_bucket smallint[], g_id uuid[], g_fan bigint[], g_creator bigint[], g_room bigint[],
     g_gift integer[], g_count integer[], g_coins bigint[], g_policy integer[],
-    g_streak bigint[], g_at timestamptz[]
-) RETURNS TABLE (ord integer, outcome text, seq bigint, bonus bigint, balance bigint)
-LANGUAGE plpgsql SET plan_cache_mode = force_custom_plan SET enable_seqscan = off AS $$
+    g_streak bigint[], g_at timestamptz[],
+    OUT ords integer[], OUT seqs bigint[], OUT bonuses bigint[], OUT balances bigint[],
+    OUT outcomes text[]
+) LANGUAGE plpgsql SET plan_cache_mode = force_custom_plan SET enable_seqscan = off AS $$
 #variable_conflict use_column
 DECLARE
-    r    record;
-    one  record;
+    one   record;
+    p     integer;
+    known bigint[] := '{}';
+    tried boolean := false;
 BEGIN
     PERFORM 1 FROM ledger_bucket b WHERE b.bucket = ANY (g_bucket) ORDER BY b.bucket FOR UPDATE;
+    ords := '{}'; seqs := '{}'; bonuses := '{}'; balances := '{}'; outcomes := '{}';
 
-    FOR r IN
-        WITH input AS MATERIALIZED (
-            SELECT * FROM unnest(g_bucket, g_id, g_fan, g_creator, g_room, g_gift, g_count,
-                                 g_coins, g_policy, g_streak, g_at)
-                WITH ORDINALITY
-                i (bucket, id, fan, creator, room, gift, count, coins, policy, streak, at, ord)
-        ), known AS MATERIALIZED (
-            -- Fans of whom an id was posted before, or comes twice here: they go one by one.
-            SELECT i.fan FROM input i JOIN ledger_gift o ON o.bucket = i.bucket AND o.id = i.id
-            UNION
-            SELECT unnest(array_agg(i.fan)) FROM input i GROUP BY i.id HAVING count(*) > 1
-        ), fresh AS MATERIALIZED (
-            SELECT i.*,
-                   sum(i.coins) OVER fan_order AS upto,
-                   sum(i.coins) OVER (PARTITION BY i.fan) AS wanted
-            FROM input i
-            WHERE NOT EXISTS (SELECT 1 FROM known k WHERE k.fan = i.fan)
-            WINDOW fan_order AS (PARTITION BY i.fan ORDER BY i.ord)
-        ), able AS MATERIALIZED (
-            SELECT f.*, w.paid_next, w.bonus_next, w.head_seq,
-                   w.bonus_issued - w.bonus_next AS bonus_had,
-                   w.paid_issued - w.paid_next + w.bonus_issued - w.bonus_next AS had,
-                   b.last_seq + row_number() OVER (PARTITION BY f.bucket ORDER BY f.ord) AS seq
-            FROM fresh f
-            -- OFFSET 0 keeps this a look-up by key for each row, whatever the statistics say: a
-            -- join that the planner took for one row cost 30 times.
-            CROSS JOIN LATERAL (SELECT * FROM ledger_wallet k
-                                WHERE k.bucket = f.bucket AND k.holder = f.fan OFFSET 0) w
-            CROSS JOIN LATERAL (SELECT last_seq FROM ledger_bucket k
-                                WHERE k.bucket = f.bucket OFFSET 0) b
-            WHERE w.debt = 0 AND NOT w.frozen AND w.paid_void = 0 AND w.bonus_void = 0
-              AND f.wanted <= w.paid_issued - w.paid_next + w.bonus_issued - w.bonus_next
-        ), spent AS MATERIALIZED (
-            SELECT a.*, least(a.bonus_had, a.upto) AS bonus_upto,
-                   least(a.bonus_had, a.upto - a.coins) AS bonus_before
-            FROM able a
-        ), posted AS (
-            INSERT INTO ledger_gift (seq, fan, creator, room, coins, bonus, paid_from, paid_to,
-                bonus_from, bonus_to, prev_seq, streak_seq, at, gift, count, policy, bucket, id)
-            SELECT s.seq, s.fan, s.creator, s.room, s.coins, s.bonus_upto - s.bonus_before,
-                   s.paid_next + (s.upto - s.coins - s.bonus_before),
-                   s.paid_next + (s.upto - s.bonus_upto),
-                   s.bonus_next + s.bonus_before, s.bonus_next + s.bonus_upto,
-                   lag(s.seq, 1, s.head_seq) OVER (PARTITION BY s.fan ORDER BY s.ord),
-                   s.streak, s.at, s.gift, s.count, s.policy, s.bucket, s.id
-            FROM spent s ORDER BY s.bucket, s.seq
-        ), paid AS (
-            UPDATE ledger_wallet w
-            SET paid_next = w.paid_next + n.paid, bonus_next = w.bonus_next + n.bonus,
-                head_seq = n.seq
-            FROM (SELECT bucket, fan, max(seq) AS seq, max(bonus_upto)::bigint AS bonus,
-                         (max(upto) - max(bonus_upto))::bigint AS paid
-                  FROM spent GROUP BY bucket, fan) n
-            WHERE w.bucket = n.bucket AND w.holder = n.fan AND w.holder = ANY (g_fan)
-        ), lanes AS (
-            UPDATE ledger_bucket b
-            SET last_seq = n.seq, gift_clearing = b.gift_clearing + n.coins
-            FROM (SELECT bucket, max(seq) AS seq, sum(coins)::bigint AS coins
-                  FROM spent GROUP BY bucket) n
-            WHERE b.bucket = n.bucket
-        )
-        SELECT i.ord, s.seq, (s.bonus_upto - s.bonus_before)::bigint AS bonus,
-               (s.had - s.upto)::bigint AS balance
-        FROM input i LEFT JOIN spent s ON s.ord = i.ord
-        ORDER BY i.ord
-    LOOP
-        ord := r.ord;
-        IF r.seq IS NOT NULL THEN
-            outcome := 'posted'; seq := r.seq; bonus := r.bonus; balance := r.balance;
-        ELSE
-            SELECT * INTO one FROM ledger_post_gift(
-                g_bucket[ord], g_id[ord], g_fan[ord], g_creator[ord], g_room[ord], g_gift[ord],
-                g_count[ord], g_coins[ord], g_policy[ord], g_streak[ord], g_at[ord]);
-            outcome := one.outcome; seq := one.seq; bonus := one.bonus; balance := one.balance;
-        END IF;
-        RETURN NEXT;
+    -- The plan of the statement below costs more than a few gifts.
+    WHILE cardinality(g_id) > 4 LOOP
+        BEGIN
+            SELECT * INTO ords, seqs, bonuses, balances FROM ledger_post_able(
+                g_bucket, g_id, g_fan, g_creator, g_room, g_gift, g_count, g_coins, g_policy,
+                g_streak, g_at, known);
+            EXIT;
+        EXCEPTION WHEN unique_violation THEN
+            -- Once, without the fans of whom an id was posted before, or comes twice here.
+            IF tried THEN
+                RAISE;
+            END IF;
+            tried := true;
+            known := ARRAY(
+                SELECT i.fan FROM unnest(g_bucket, g_id, g_fan) i (bucket, id, fan)
+                JOIN ledger_gift o ON o.bucket = i.bucket AND o.id = i.id
+                UNION
+                SELECT unnest(array_agg(i.fan)) FROM unnest(g_bucket, g_id, g_fan)
+                    i (bucket, id, fan) GROUP BY i.bucket, i.id HAVING count(*) > 1);
+        END;
     END LOOP;
+
+    IF cardinality(ords) = cardinality(g_id) THEN
+        RETURN;
+    END IF;
+    FOR p IN
+        SELECT i FROM generate_subscripts(g_id, 1) i EXCEPT SELECT unnest(ords) ORDER BY 1
+    LOOP
+        one := ledger_post_gift(
+            g_bucket[p], g_id[p], g_fan[p], g_creator[p], g_room[p], g_gift[p], g_count[p],
+            g_coins[p], g_policy[p], g_streak[p], g_at[p]);
+        ords := ords || p; seqs := seqs || one.seq; bonuses := bonuses || one.bonus;
+        balances := balances || one.balance; outcomes := outcomes || one.outcome;
+    END LOOP;
+END $$;
+
+-- Posts the gifts of those fans who can pay for all of theirs, but for those in `known`, and says
+-- which they were. Raises 23505 when one of the ids stands in the book. The caller holds the lanes.
+--
+-- OFFSET 0 keeps a look-up by key a look-up for each row, whatever the statistics say: a join that
+-- the planner took for one row cost 30 times. Nobody else writes wallets of these buckets, so the
+-- place of a row that was just read is where it still stands.
+CREATE FUNCTION ledger_post_able(
+    g_bucket smallint[], g_id uuid[], g_fan bigint[], g_creator bigint[], g_room bigint[],
+    g_gift integer[], g_count integer[], g_coins bigint[], g_policy integer[],
+    g_streak bigint[], g_at timestamptz[], known bigint[],
+    OUT ords integer[], OUT seqs bigint[], OUT bonuses bigint[], OUT balances bigint[]
+) LANGUAGE plpgsql SET plan_cache_mode = force_custom_plan SET enable_seqscan = off AS $$
+#variable_conflict use_column
+BEGIN
+    WITH input AS MATERIALIZED (
+        SELECT i.*, sum(i.coins) OVER (PARTITION BY i.bucket, i.fan ORDER BY i.ord) AS upto,
+               sum(i.coins) OVER (PARTITION BY i.bucket, i.fan) AS wanted
+        FROM unnest(g_bucket, g_id, g_fan, g_creator, g_room, g_gift, g_count, g_coins, g_policy,
+                    g_streak, g_at) WITH ORDINALITY
+            i (bucket, id, fan, creator, room, gift, count, coins, policy, streak, at, ord)
+        WHERE i.fan <> ALL (known)
+    ), able AS (
+        SELECT i.*, w.*, i.upto - i.coins AS before,
+               b.last_seq + row_number() OVER (PARTITION BY i.bucket ORDER BY i.fan, i.ord) AS seq
+        FROM input i
+        CROSS JOIN LATERAL (
+            SELECT k.ctid AS place, k.paid_next, k.bonus_next, k.head_seq, k.paid_first,
+                   k.paid_issued - k.paid_next - k.paid_held AS paid_had,
+                   k.bonus_issued - k.bonus_next - k.bonus_held AS bonus_had
+            FROM ledger_wallet k
+            WHERE k.bucket = i.bucket AND k.holder = i.fan AND k.debt = 0 AND NOT k.frozen
+              AND k.paid_void = 0 AND k.bonus_void = 0 OFFSET 0) w
+        CROSS JOIN LATERAL (
+            SELECT k.last_seq FROM ledger_bucket k WHERE k.bucket = i.bucket OFFSET 0) b
+        WHERE i.wanted <= w.paid_had + w.bonus_had
+    ), spent AS MATERIALIZED (
+        -- How much of the fan's coins in this batch, up to this gift and before it, is bonus.
+        SELECT a.*,
+               CASE WHEN a.paid_first THEN a.upto - least(a.paid_had, a.upto)
+                    ELSE least(a.bonus_had, a.upto) END::bigint AS bonus_upto,
+               CASE WHEN a.paid_first THEN a.before - least(a.paid_had, a.before)
+                    ELSE least(a.bonus_had, a.before) END::bigint AS bonus_before
+        FROM able a
+    ), posted AS (
+        -- A fan's gifts stand one after the other here, so each follows the one before.
+        INSERT INTO ledger_gift (seq, fan, creator, room, coins, bonus, paid_from, paid_to,
+            bonus_from, bonus_to, prev_seq, streak_seq, at, gift, count, policy, bucket, id)
+        SELECT s.seq, s.fan, s.creator, s.room, s.coins, s.bonus_upto - s.bonus_before,
+               s.paid_next + (s.before - s.bonus_before), s.paid_next + (s.upto - s.bonus_upto),
+               s.bonus_next + s.bonus_before, s.bonus_next + s.bonus_upto,
+               CASE WHEN s.before = 0 THEN s.head_seq ELSE s.seq - 1 END,
+               s.streak, s.at, s.gift, s.count, s.policy, s.bucket, s.id
+        FROM spent s
+    ), paid AS (
+        UPDATE ledger_wallet w
+        SET paid_next = s.paid_next + (s.upto - s.bonus_upto),
+            bonus_next = s.bonus_next + s.bonus_upto, head_seq = s.seq
+        FROM spent s
+        WHERE s.upto = s.wanted AND w.ctid = s.place
+          AND w.bucket = s.bucket AND w.holder = s.fan
+    ), lanes AS (
+        UPDATE ledger_bucket b
+        SET last_seq = n.seq, gift_clearing = b.gift_clearing + n.coins
+        FROM (SELECT bucket, max(seq) AS seq, sum(coins)::bigint AS coins
+              FROM spent GROUP BY bucket) n
+        WHERE b.bucket = n.bucket
+    )
+    SELECT coalesce(array_agg(s.ord::integer), '{}'), coalesce(array_agg(s.seq), '{}'),
+           coalesce(array_agg(s.bonus_upto - s.bonus_before), '{}'),
+           coalesce(array_agg((s.paid_had + s.bonus_had - s.upto)::bigint), '{}')
+    INTO ords, seqs, bonuses, balances
+    FROM spent s;
 END $$;
 
 -- Decides and posts one gift: the exact form, which also knows replays and void serials. The caller
@@ -106,17 +143,20 @@ CREATE FUNCTION ledger_post_gift(
     g_gift integer, g_count integer, g_coins bigint, g_policy integer,
     g_streak bigint, g_at timestamptz,
     OUT outcome text, OUT seq bigint, OUT bonus bigint, OUT balance bigint
-) LANGUAGE plpgsql AS $$
+) LANGUAGE plpgsql SET plan_cache_mode = auto AS $$
 #variable_conflict use_column
 DECLARE
-    old    ledger_gift;
-    w      ledger_wallet;
+    old   ledger_gift;
+    w     ledger_wallet;
+    paid_had    bigint;
+    bonus_had   bigint;
     paid_after  record;
     bonus_after record;
 BEGIN
     SELECT * INTO w FROM ledger_wallet WHERE bucket = g_bucket AND holder = g_fan;
-    balance := coalesce(w.paid_issued - w.paid_next - w.paid_void
-                        + w.bonus_issued - w.bonus_next - w.bonus_void, 0);
+    paid_had := coalesce(w.paid_issued - w.paid_next - w.paid_void - w.paid_held, 0);
+    bonus_had := coalesce(w.bonus_issued - w.bonus_next - w.bonus_void - w.bonus_held, 0);
+    balance := paid_had + bonus_had;
     SELECT * INTO old FROM ledger_gift WHERE bucket = g_bucket AND id = g_id;
     IF old.seq IS NOT NULL THEN
         seq := old.seq; bonus := old.bonus;
@@ -132,11 +172,12 @@ BEGIN
         outcome := 'insufficient'; RETURN;
     END IF;
 
-    bonus := least(w.bonus_issued - w.bonus_next - w.bonus_void, g_coins);
-    SELECT * INTO paid_after FROM ledger_take_serials(
-        g_bucket, g_fan, 'paid', w.paid_next, w.paid_issued, w.paid_void, g_coins - bonus);
-    SELECT * INTO bonus_after FROM ledger_take_serials(
-        g_bucket, g_fan, 'bonus', w.bonus_next, w.bonus_issued, w.bonus_void, bonus);
+    bonus := CASE WHEN w.paid_first THEN g_coins - least(paid_had, g_coins)
+                  ELSE least(bonus_had, g_coins) END;
+    paid_after := ledger_take_serials(
+        g_bucket, g_fan, 'paid', w.paid_next, w.paid_void, g_coins - bonus);
+    bonus_after := ledger_take_serials(
+        g_bucket, g_fan, 'bonus', w.bonus_next, w.bonus_void, bonus);
 
     UPDATE ledger_bucket SET last_seq = last_seq + 1, gift_clearing = gift_clearing + g_coins
     WHERE bucket = g_bucket RETURNING last_seq INTO seq;
@@ -157,9 +198,9 @@ END $$;
 -- void serials still lie ahead of it.
 CREATE FUNCTION ledger_take_serials(
     t_bucket smallint, t_holder bigint, t_class text,
-    t_next bigint, t_issued bigint, t_void bigint, wanted bigint,
+    t_next bigint, t_void bigint, wanted bigint,
     OUT next bigint, OUT void_left bigint
-) LANGUAGE plpgsql AS $$
+) LANGUAGE plpgsql SET plan_cache_mode = auto AS $$
 DECLARE
     v         record;
     left_over bigint := wanted;
