@@ -19,9 +19,7 @@ from largesse.ledger.explain import (
     Speech,
     Told,
     amount_words,
-    cost_of,
     linked,
-    live_serials,
     pending_since,
     place,
     placeholders,
@@ -29,7 +27,7 @@ from largesse.ledger.explain import (
     sentence,
 )
 from largesse.ledger.journals import Event
-from largesse.ledger.lots import Lot, SerialRange
+from largesse.ledger.lots import SerialRange
 from largesse.ledger.sentences import (
     ACCOUNT_NAMES,
     EDGES,
@@ -307,18 +305,6 @@ def test_links_carry_the_balance_on() -> None:
     after = [link.balance_after for link in linked(Before(4, 11), moves)]
     assert after == [511, 481, 481]
     assert place(6, 12) == "b006-12"
-
-
-def test_spent_serials_leave_out_void_ones_and_cost_what_their_lots_did() -> None:
-    voids = [SerialRange(0, 2), SerialRange(10, 20), SerialRange(27, 30)]
-    live = live_serials(SerialRange(5, 25), voids)
-    assert live == (SerialRange(5, 10), SerialRange(20, 25))
-    assert live_serials(SerialRange(5, 5), voids) == ()
-    lots = [
-        Lot(SerialRange(0, 20), 100, 0, "USD", "a"),
-        Lot(SerialRange(20, 40), 40, 0, "EUR", "b"),
-    ]
-    assert cost_of(live, lots) == {"USD": 25, "EUR": 10}
 
 
 @given(st.lists(st.integers(-60, 60).filter(bool), max_size=40), st.integers(0, 45))

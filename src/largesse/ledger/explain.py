@@ -16,7 +16,7 @@ from functools import cache
 
 from largesse.ledger.accounts import ACCOUNTS, Account, Unit
 from largesse.ledger.journals import Event
-from largesse.ledger.lots import Lot, Purse, SerialRange, real_cost
+from largesse.ledger.lots import SerialRange
 from largesse.ledger.sentences import EDGES, EVENT_TITLES, SENTENCES, SUMS, UNKNOWN, gettext_noop
 from largesse.money.assets import COIN, DIAMOND, asset
 
@@ -143,21 +143,6 @@ def linked(before: Before, moves: Iterable[tuple[Move, Told]]) -> Iterator[Link]
     for move, told in moves:
         balance += move.change
         yield Link(move, balance, told)
-
-
-def live_serials(spent: SerialRange, voids: Sequence[SerialRange]) -> tuple[SerialRange, ...]:
-    """Return the serials of a spent range without the void ones inside it."""
-    inside = tuple(part for void in voids if len(part := void.overlap(spent)))
-    return tuple(Purse(spent.stop, spent.start, inside).unspent())
-
-
-def cost_of(spent: Sequence[SerialRange], lots: Sequence[Lot]) -> dict[str, int]:
-    """Return what spent serials had cost: minor units per currency, tax included."""
-    cost: dict[str, int] = {}
-    for serials in spent:
-        for currency, minor in real_cost(serials, lots).items():
-            cost[currency] = cost.get(currency, 0) + minor
-    return cost
 
 
 def pending_since(

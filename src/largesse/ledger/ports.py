@@ -13,7 +13,7 @@ from typing import Protocol
 
 from largesse.ledger.accounts import Account
 from largesse.ledger.journals import Journal
-from largesse.ledger.lots import Lot, Purse
+from largesse.ledger.lots import Lot, Purse, SpendOrder
 from largesse.money.ids import HolderId
 
 
@@ -35,6 +35,8 @@ class WalletState:
     bonus: Purse
     debt: int
     frozen: bool
+    order: SpendOrder = SpendOrder.BONUS_FIRST
+    """Which class the next gift takes first."""
 
     @property
     def spendable(self) -> int:

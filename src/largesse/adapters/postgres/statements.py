@@ -18,7 +18,7 @@ from largesse.ledger.accounts import Account
 from largesse.ledger.errors import InsufficientBalance, KeyReused
 from largesse.ledger.gifts import GiftPosting, GiftResult, Outcome
 from largesse.ledger.journals import Journal, NewLot, Transfer
-from largesse.ledger.lots import Lot, Purse, SerialRange
+from largesse.ledger.lots import Lot, Purse, SerialRange, SpendOrder
 from largesse.ledger.ports import Posted, WalletState
 from largesse.money.amounts import BadAmount
 from largesse.money.errors import DomainError, InvariantViolation, TransientError
@@ -242,13 +242,13 @@ def read_wallet(holder: HolderId, *, lock: bool) -> Steps[WalletState]:
     if lock:
         yield from lock_bucket(bucket)
     rows = yield Query(
-        "SELECT paid_issued, paid_next, bonus_issued, bonus_next, debt, frozen "
-        "FROM ledger_wallet WHERE bucket = %s AND holder = %s",
+        "SELECT paid_issued, paid_next, paid_held, bonus_issued, bonus_next, bonus_held, "
+        "debt, frozen, paid_first FROM ledger_wallet WHERE bucket = %s AND holder = %s",
         (bucket, holder),
     )
     if not rows:
         return WalletState(holder, Purse(), Purse(), 0, False)
-    paid_issued, paid_next, bonus_issued, bonus_next, debt, frozen = rows[0]
+    paid, bonus, (debt, frozen, paid_first) = rows[0][:3], rows[0][3:6], rows[0][6:]
     voids: dict[str, list[SerialRange]] = {"paid": [], "bonus": []}
     ranges = yield Query(
         "SELECT class, start, stop FROM ledger_void WHERE bucket = %s AND holder = %s "
@@ -259,10 +259,11 @@ def read_wallet(holder: HolderId, *, lock: bool) -> Steps[WalletState]:
         voids[coin_class].append(SerialRange(start, stop))
     return WalletState(
         holder,
-        Purse(paid_issued, paid_next, tuple(voids["paid"])),
-        Purse(bonus_issued, bonus_next, tuple(voids["bonus"])),
+        Purse(paid[0], paid[1], tuple(voids["paid"]), paid[2]),
+        Purse(bonus[0], bonus[1], tuple(voids["bonus"]), bonus[2]),
         debt,
         frozen,
+        SpendOrder.PAID_FIRST if paid_first else SpendOrder.BONUS_FIRST,
     )
 
 

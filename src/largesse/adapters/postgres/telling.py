@@ -21,9 +21,10 @@ from largesse.catalog.selectors import gifts_by_code
 from largesse.earnings.rules import SharePolicy
 from largesse.earnings.selectors import policies
 from largesse.gifting.rules import gift_public_id
-from largesse.ledger.explain import Booked, Told, cost_of, live_serials, pending_since, place
+from largesse.ledger.explain import Booked, Told, pending_since, place
 from largesse.ledger.journals import Event
 from largesse.ledger.lots import CoinClass, Lot, SerialRange
+from largesse.ledger.provenance import cost_of, live_serials
 from largesse.ledger.rules import gift_transfers
 from largesse.money.assets import COIN
 from largesse.money.ids import PLATFORM, BadId, HolderId, OrderId, parse_public_id
