@@ -24,7 +24,8 @@ from functools import lru_cache
 from typing import NamedTuple, Protocol
 
 from largesse.ledger.accounts import ACCOUNTS, Account
-from largesse.money.assets import asset
+from largesse.money import decimals
+from largesse.money.assets import Asset, asset
 from largesse.money.errors import DomainError
 from largesse.money.ids import HolderId, public_id
 
@@ -140,15 +141,13 @@ def account_name(code: str, holder: HolderId, bucket: int) -> str:
 
 
 @lru_cache(maxsize=256)
-def _exponent(code: str) -> int:
-    return asset(code).exponent
+def _asset(code: str) -> Asset:
+    return asset(code)
 
 
 def decimal_text(minor: int, code: str) -> str:
     """Return minor units as a decimal number with the asset's places: -5 USD is `-0.05`."""
-    places = _exponent(code)
-    sign, digits = ("-" if minor < 0 else ""), str(abs(minor)).zfill(places + 1)
-    return f"{sign}{digits[:-places]}.{digits[-places:]}" if places else f"{sign}{digits}"
+    return decimals.decimal_text(minor, _asset(code))
 
 
 _SPACES = re.compile(r"[\x00-\x1f\x7f\u0085\u2028\u2029]+")
@@ -182,8 +181,8 @@ class Hledger:
     def head(self, span: Span, assets: Sequence[str]) -> str:
         """Declare commodities, so that decimals are fixed and others refused."""
         styles = (
-            f"commodity {decimal_text(1000 * 10 ** _exponent(code), code)}"
-            f"{'' if _exponent(code) else '.'} {code}\n"
+            f"commodity {decimal_text(1000 * 10 ** _asset(code).exponent, code)}"
+            f"{'' if _asset(code).exponent else '.'} {code}\n"
             for code in assets
         )
         return (

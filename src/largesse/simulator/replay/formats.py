@@ -11,15 +11,15 @@ import csv
 import gzip
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Literal
 
 import msgspec
 
 from largesse.ledger.gifts import IMPORTED_GIFT
-from largesse.money.amounts import Amount
+from largesse.money.amounts import Amount, BadAmount
 from largesse.money.assets import asset
+from largesse.money.decimals import parse_decimal
 from largesse.money.errors import DomainError
 from largesse.simulator.replay.events import (
     MAX_COUNT,
@@ -222,17 +222,17 @@ def _money(raw: _Money | str | None) -> Amount | None:
     """Read {"minor": 499, "currency": "USD"} or "4.99 USD"; raises BadLine for anything else."""
     if raw is None:
         return None
-    if isinstance(raw, _Money):
-        return Amount(positive(raw.minor, "money.minor"), asset(raw.currency))
-    number, _, code = raw.partition(" ")
+    number, _, code = ("", "", raw.currency) if isinstance(raw, _Money) else raw.partition(" ")
     unit = asset(code)
+    if not unit.is_currency:
+        raise BadLine(f"`money` must be of a currency, not of {unit}")
+    if isinstance(raw, _Money):
+        return Amount(positive(raw.minor, "money.minor"), unit)
     try:
-        minor = Decimal(number).scaleb(unit.exponent)
-    except InvalidOperation:
-        minor = Decimal(-1)
-    if not unit.is_currency or not minor.is_finite() or minor != minor.to_integral_value():
-        raise BadLine(f'`money` must look like "4.99 USD", not {raw!r}')
-    return Amount(positive(int(minor), "money"), unit)
+        amount = parse_decimal(number, unit)
+    except BadAmount as error:
+        raise BadLine(f'`money` must look like "4.99 USD", not {raw!r}') from error
+    return Amount(positive(amount.minor, "money"), unit)
 
 
 def _require_one_good(lines: Iterator[Line], name: str, expected: str) -> Iterator[Line]:

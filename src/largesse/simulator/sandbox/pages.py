@@ -6,12 +6,14 @@ outside is escaped, no script runs, and the page says that no real money moves.
 
 from __future__ import annotations
 
+from copy import copy
 from decimal import Decimal
 from html import escape
 from importlib import resources
 from string import Template
 from urllib.parse import urlsplit
 
+from babel import Locale
 from babel.numbers import format_currency
 
 from largesse.money.assets import asset
@@ -87,4 +89,8 @@ def content_policy(return_url: str) -> str:
 def show_amount(minor: int, currency: str) -> str:
     """Return an amount as readers of English write it, for example $9.99 or ¥1,600."""
     exponent = asset(currency).exponent
-    return format_currency(Decimal(minor).scaleb(-exponent), currency, locale="en_US")
+    # Every minor unit is shown: the locale data would round some currencies (RSD) to whole units.
+    pattern = copy(Locale("en", "US").currency_formats["standard"])
+    pattern.frac_prec = (exponent, exponent)
+    value = Decimal(minor).scaleb(-exponent)
+    return format_currency(value, currency, pattern, "en_US", currency_digits=False)

@@ -1,11 +1,13 @@
 """How amounts are written in pages.
 
 Owns the words for money, in the reader's language. Must not compute: what it is given it shows.
-Invariant: minor units become decimals by the currency's own exponent, without a float.
+Invariant: minor units become decimals by the currency's own exponent, without a float, and all of
+them are shown.
 """
 
 from __future__ import annotations
 
+from copy import copy
 from decimal import Decimal
 
 from babel import Locale, UnknownLocaleError
@@ -30,8 +32,13 @@ def money(amount: Amount) -> str:
 
 def show_minor(minor: int, currency: str) -> str:
     """Return signed minor units as money; a minus is the true sign U+2212."""
-    value = Decimal(minor).scaleb(-asset(currency).exponent)
-    shown = format_currency(abs(value), currency, locale=_locale())
+    exponent = asset(currency).exponent
+    value = Decimal(abs(minor)).scaleb(-exponent)
+    # The locale data shows some currencies without their minor units (RSD 9.99 as RSD 10): fine
+    # for a price on a shelf, but here parts must add up to their sum.
+    pattern = copy(_locale().currency_formats["standard"])
+    pattern.frac_prec = (exponent, exponent)
+    shown = format_currency(value, currency, pattern, _locale(), currency_digits=False)
     return f"−{shown}" if minor < 0 else shown
 
 
