@@ -71,5 +71,5 @@ class DjangoBook:
         return run(statements.read_balance(holder, account, lock=lock))
 
     def freeze(self, holder: HolderId, *, frozen: bool) -> None:
-        """Block or unblock a fan's spending from the next gift on."""
-        run(statements.freeze_wallet(holder, frozen=frozen))
+        """See `Book.freeze`."""
+        run(statements.freeze(holder, frozen=frozen))

@@ -15,9 +15,16 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 from largesse.ledger.accounts import Account
-from largesse.ledger.errors import InsufficientBalance, KeyReused
+from largesse.ledger.errors import (
+    BadJournal,
+    BalanceConstraint,
+    Fault,
+    Frozen,
+    InsufficientBalance,
+    KeyReused,
+)
 from largesse.ledger.gifts import GiftPosting, GiftResult, Outcome
-from largesse.ledger.journals import Journal, NewLot, Transfer
+from largesse.ledger.journals import Bound, Event, Journal, NewLot, Transfer, booked
 from largesse.ledger.lots import Lot, Purse, SerialRange, SpendOrder
 from largesse.ledger.ports import Posted, WalletState
 from largesse.money.amounts import BadAmount
@@ -49,6 +56,7 @@ _JOURNAL = "smallint uuid text bigint timestamptz text bytea jsonb"
 _TRANSFER = "integer text bigint boolean text bigint boolean text bigint"
 _LOT = "integer text bigint bigint bigint text text text timestamptz"
 _VOID = "integer text bigint bigint"
+_BOUND = "integer text bigint text bigint bigint"
 _GIFT = "smallint uuid bigint bigint bigint integer integer bigint integer bigint timestamptz"
 
 _QUOTED = frozenset({"text", "bytea", "jsonb"})
@@ -61,7 +69,7 @@ def _call(function: str, columns: str, kinds: str) -> str:
 
 
 _POST_JOURNALS = _call(
-    "ledger_post_journals", "seq, replayed", f"{_JOURNAL} {_TRANSFER} {_LOT} {_VOID}"
+    "ledger_post_journals", "seq, replayed", f"{_JOURNAL} {_TRANSFER} {_LOT} {_VOID} {_BOUND}"
 )
 _POST_GIFTS = _call("ledger_post_gifts", "ords, seqs, bonuses, balances, outcomes", _GIFT)
 
@@ -96,32 +104,18 @@ def _quoted(value: str | bytes) -> str:
 
 def fingerprint(journal: Journal) -> bytes:
     """Return the hash of what a journal books; its time and detail do not count."""
-    content = (
-        journal.event.value,
-        journal.reference,
-        [
-            (str(t.debit), str(t.credit), t.amount.minor, t.amount.asset.code)
-            for t in journal.transfers
-        ],
-        [
-            (
-                lot.coin_class.value,
-                lot.coins,
-                lot.price_minor,
-                lot.tax_minor,
-                lot.currency,
-                lot.channel,
-            )
-            for lot in journal.lots
-        ],
-    )
-    return hashlib.sha256(repr(content).encode()).digest()
+    return hashlib.sha256(repr(booked(journal)).encode()).digest()
 
 
 def post_journals(journals: Sequence[Journal]) -> Steps[list[Posted]]:
-    """Post journals in order, exactly once by id; see `ledger.ports.Book.post`."""
+    """Post journals in order, exactly once by id; see `ledger.ports.Book.post`.
+
+    Raises BadJournal for a gift, which has a row of its own and no journal: see `post_gifts`.
+    """
     if not journals:
         return []
+    if any(journal.event is Event.GIFT for journal in journals):
+        raise BadJournal("A gift is posted as a gift, not as a journal.", Fault.UNBALANCED_SERIALS)
     rows = yield Query(_POST_JOURNALS, _journal_columns(journals))
     return [
         Posted(journal.bucket, seq, replayed)
@@ -139,11 +133,13 @@ def _journal_columns(journals: Sequence[Journal]) -> list[str]:
         for of, j in numbered
         for v in j.voids
     ]
+    bounds = [(of, *_bound(bound)) for of, j in numbered for bound in j.bounds]
     return [
         *_arrays(_JOURNAL, heads),
         *_arrays(_TRANSFER, transfers),
         *_arrays(_LOT, lots),
         *_arrays(_VOID, voids),
+        *_arrays(_BOUND, bounds),
     ]
 
 
@@ -159,6 +155,10 @@ def _transfer(t: Transfer) -> Row:
         for part in (side.account.code, side.holder, side.account.below_zero)
     )
     return *sides, t.amount.asset.code, t.amount.minor
+
+
+def _bound(b: Bound) -> Row:
+    return b.account.account.code, b.account.holder, b.asset.code, b.at_least, b.at_most
 
 
 def _lot(lot: NewLot) -> Row:
@@ -317,14 +317,24 @@ def read_detail(bucket: int, key: UUID) -> Steps[dict[str, Any] | None]:
     return None if not rows else dict(rows[0][0])
 
 
-def freeze_wallet(holder: HolderId, *, frozen: bool) -> Steps[None]:
-    """Block or unblock a fan's spending from the next gift on."""
-    bucket = fan_bucket(holder)
-    yield from lock_bucket(bucket)
+def freeze(holder: HolderId, *, frozen: bool) -> Steps[None]:
+    """Block or unblock a holder on both sides: a fan's gifts and a creator's payouts, from now on.
+
+    What corrects the books (refunds, expiry, returned payouts) still goes through.
+    """
+    fan, creator = fan_bucket(holder), creator_bucket(holder)
+    yield from lock_bucket(fan)
+    yield from lock_bucket(creator)
     yield Query(
         "INSERT INTO ledger_wallet (bucket, holder, frozen) VALUES (%s, %s, %s) "
         "ON CONFLICT (bucket, holder) DO UPDATE SET frozen = excluded.frozen",
-        (bucket, holder, frozen),
+        (fan, holder, frozen),
+    )
+    yield Query(
+        "INSERT INTO ledger_freeze (bucket, holder) VALUES (%s, %s) ON CONFLICT DO NOTHING"
+        if frozen
+        else "DELETE FROM ledger_freeze WHERE bucket = %s AND holder = %s",
+        (creator, holder),
     )
 
 
@@ -345,6 +355,10 @@ def refusal(sqlstate: str | None, constraint: str | None, message: str) -> Domai
                 f"The key {said} stands for something else. Send a new key for a new wish.",
                 key=said,
             )
+        case "LG002":
+            return Frozen(f"{said} is frozen; nothing was posted.", account=said)
+        case "LG003":
+            return _broken_bound(json.loads(said))
         case "22003":
             return BadAmount("An account would exceed what a ledger can hold; nothing was posted.")
     if sqlstate is None or sqlstate[:2] in _GAVE_WAY_CLASSES or sqlstate in _GAVE_WAY:
@@ -353,3 +367,19 @@ def refusal(sqlstate: str | None, constraint: str | None, message: str) -> Domai
             "Send the same request again; it takes effect once."
         )
     return None
+
+
+def _broken_bound(said: dict[str, Any]) -> BalanceConstraint:
+    """The refusal of a journal whose balance constraint does not hold, as the database told it."""
+    account = f"{said['account']}:{said['holder']}" if said["holder"] else said["account"]
+    words = {"at_least": "at least", "at_most": "at most"}[said["bound"]]
+    return BalanceConstraint(
+        f"{account} would stand at {said['balance']} {said['asset']}, and the journal asks for "
+        f"{words} {said['limit']}; nothing was posted.",
+        journal=said["journal"],
+        account=account,
+        asset=said["asset"],
+        bound=said["bound"],
+        limit=said["limit"],
+        balance=said["balance"],
+    )

@@ -8,7 +8,14 @@ from typing import ClassVar
 from django.db import migrations
 
 SQL = Path(__file__).parent.parent / "sql"
-FILES = ("tables.sql", "lots.sql", "move_balances.sql", "post_journals.sql", "post_gifts.sql")
+FILES = (
+    "tables.sql",
+    "lots.sql",
+    "move_balances.sql",
+    "post_journals.sql",
+    "post_gifts.sql",
+    "holding.sql",
+)
 
 
 class Migration(migrations.Migration):

@@ -137,6 +137,44 @@ CREATE TABLE ledger_gift (
     UNIQUE (bucket, id)
 );
 
+-- Two-phase journals. One that is pending has moved nothing and has no place in the sequence; it
+-- reserves what it will debit (ledger_reserved, whose rows stay when it is resolved). `content` is
+-- the whole journal, so that posting it books what was promised.
+CREATE TABLE ledger_pending (
+    holder      bigint NOT NULL,
+    at          timestamptz NOT NULL,
+    expires_at  timestamptz NOT NULL,
+    resolved_at timestamptz,
+    bucket      smallint NOT NULL,
+    id          uuid NOT NULL,
+    state       text NOT NULL DEFAULT 'pending'
+                CHECK (state IN ('pending', 'posted', 'voided', 'expired')),
+    reason      text NOT NULL,
+    fingerprint bytea NOT NULL,
+    content     jsonb NOT NULL,
+    PRIMARY KEY (bucket, id),
+    CHECK (expires_at > at),
+    CHECK ((state = 'pending') = (resolved_at IS NULL))
+);
+CREATE INDEX ledger_pending_due ON ledger_pending (bucket, expires_at) WHERE state = 'pending';
+
+CREATE TABLE ledger_reserved (
+    holder bigint NOT NULL,
+    amount bigint NOT NULL CHECK (amount > 0),
+    bucket smallint NOT NULL,
+    id     uuid NOT NULL,
+    code   text NOT NULL,
+    asset  text NOT NULL,
+    PRIMARY KEY (bucket, id, holder, code, asset)
+);
+
+-- Creators whose payouts are frozen. A fan's freeze is in the wallet, where the gift path reads.
+CREATE TABLE ledger_freeze (
+    holder bigint NOT NULL,
+    bucket smallint NOT NULL CHECK (bucket >= 64),
+    PRIMARY KEY (bucket, holder)
+);
+
 -- How far a creators' bucket has rolled up: seen[i] is the last sequence of fans' bucket i - 1
 -- whose gifts it has credited, tick the number of its roll-ups.
 CREATE TABLE ledger_rollup (
