@@ -111,6 +111,8 @@ def empty_ledger() -> None:
             "DELETE FROM ledger_gift; DELETE FROM ledger_earner; DELETE FROM ledger_earning;"
             "DELETE FROM ledger_tick; DELETE FROM ledger_maturing;"
             "DELETE FROM ledger_expiring; DELETE FROM ledger_spend_order;"
+            "DELETE FROM ledger_pending; DELETE FROM ledger_reserved; DELETE FROM ledger_freeze;"
+            "DELETE FROM ledger_pending; DELETE FROM ledger_reserved; DELETE FROM ledger_freeze;"
             "DELETE FROM ledger_log_range; DELETE FROM ledger_log_tile;"
             "DELETE FROM ledger_log_reference; DELETE FROM ledger_log_checkpoint;"
             "UPDATE ledger_log SET size = 0, edge = '', origin = NULL, key_check = NULL, "
