@@ -170,6 +170,17 @@ def gifts_of_fan(holder: HolderId, limit: int, before_seq: int | None = None) ->
     return _gift_chain(holder, head[0][0] if head else 0, limit)
 
 
+def gift_at(bucket: int, seq: int) -> GiftRow | None:
+    """Return the gift that stands at a place, or None."""
+    rows = _rows(
+        "SELECT fan, seq, at, id, creator, room, gift, count, coins, bonus, policy, streak_seq, "
+        "prev_seq, paid_from, paid_to, bonus_from, bonus_to FROM ledger_gift "
+        "WHERE bucket = %s AND seq = %s",
+        (bucket, seq),
+    )
+    return _gift(HolderId(rows[0][0]), rows[0][1:]) if rows else None
+
+
 def _gift_chain(holder: HolderId, seq: int, limit: int) -> list[GiftRow]:
     """Return a fan's gift and those before it, newest first; 0 is no gift."""
     if not seq:

@@ -16,6 +16,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from uuid import UUID
 
 from largesse.adapters.postgres.statements import Query, Steps, post_journals
 from largesse.earnings.rules import SharePolicy, diamonds_for, release_at
@@ -100,6 +101,12 @@ def roll_up(now: datetime, policies: Mapping[int, SharePolicy]) -> Steps[RollUp 
     )
 
 
+def earning_key(at: datetime, creator: HolderId, tick: int, policy: int) -> UUID:
+    """Return the id of the journal in which a roll-up credits a creator under a policy."""
+    name = f"{creator}:{tick}:{policy}".encode()
+    return uuid7(int(at.timestamp() * 1000), hashlib.sha256(name).digest())
+
+
 def _read_news(floor: Sequence[int], upto: Sequence[int]) -> Steps[list[_News]]:
     moved = [i for i in range(len(upto)) if floor[i] < upto[i]]
     if not moved:
@@ -141,8 +148,7 @@ def _decide(
                 item.coins, policy.share_bp, remainders.get(item.creator, 0)
             )
             remainders[item.creator] = remainder
-            name = f"{item.creator}:{ticks[bucket]}:{item.policy}".encode()
-            key = uuid7(int(now.timestamp() * 1000), hashlib.sha256(name).digest())
+            key = earning_key(now, item.creator, ticks[bucket], item.policy)
             detail = {"gifts": item.gifts, "policy": policy.version}
             journal = rules.earning(key, now, item.creator, item.coins, diamonds, detail)
             credited.append(_Credit(item, diamonds, remainder, journal))
