@@ -9,11 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
+from uuid import UUID
 
 from largesse.ledger.accounts import Account
+from largesse.ledger.holds import Held
 from largesse.ledger.journals import Journal
 from largesse.ledger.lots import Lot, Purse, SpendOrder
+from largesse.money.errors import DomainError
 from largesse.money.ids import HolderId
 
 
@@ -50,8 +54,50 @@ class Book(Protocol):
     def post(self, journals: Sequence[Journal]) -> list[Posted]:
         """Post journals in order, each exactly once by its id.
 
-        Raises KeyReused (same id, other content) and InsufficientBalance; both leave nothing
-        posted. A lost connection raises TransientError: retry with the same ids.
+        Raises KeyReused (same id, other content, or an id that is held), InsufficientBalance,
+        BalanceConstraint, Frozen and BadAmount; all leave nothing posted. A lost connection raises
+        TransientError: retry with the same ids.
+        """
+        ...
+
+    def post_linked(self, journals: Sequence[Journal]) -> list[Posted | DomainError]:
+        """Post chains of linked journals (`ledger.linking`), each together or not at all.
+
+        Returns, in the order given, where each journal stands or the refusal of its chain. A chain
+        that is refused leaves nothing, and the others go on. The result is that of posting the
+        chains one after the other. Raises TransientError only.
+        """
+        ...
+
+    def hold(self, journal: Journal, reason: str, expires_at: datetime) -> Held:
+        """Make a journal pending: it reserves what it will debit, and moves nothing.
+
+        The same id again, with the same content and reason, answers how the hold stands. Raises
+        KeyReused, Frozen, InsufficientBalance and BadJournal; nothing is reserved then.
+        """
+        ...
+
+    def post_hold(self, bucket: int, key: UUID, at: datetime) -> Posted:
+        """Post the pending journal `key` as it was held, and release what it reserves.
+
+        `at` decides whether it had expired. Again: the same answer. Raises UnknownHold,
+        HoldResolved (voided or expired), and whatever `post` refuses; it stays pending then, when
+        the caller gives up its transaction. A gift is not posted but voided, and its gift given.
+        """
+        ...
+
+    def void_hold(self, bucket: int, key: UUID, at: datetime) -> Held:
+        """Release what the pending journal `key` reserves; it will never be posted.
+
+        Again: the same answer. Raises UnknownHold and HoldResolved (posted, or expired by `at`).
+        """
+        ...
+
+    def freeze(self, holder: HolderId, *, frozen: bool) -> None:
+        """Block or unblock what leaves a holder's accounts: a fan's gifts, a creator's payouts.
+
+        What was posted before is still answered, and corrections (refunds, chargebacks, expiry,
+        payouts that come back) still go through.
         """
         ...
 

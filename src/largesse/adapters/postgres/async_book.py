@@ -8,17 +8,20 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from datetime import datetime
 from typing import TypeVar
+from uuid import UUID
 
 import psycopg
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
-from largesse.adapters.postgres import statements
-from largesse.adapters.postgres.statements import Steps
+from largesse.adapters.postgres import holding, linked, statements
+from largesse.adapters.postgres.statements import Query, Steps
 from largesse.ledger.gifts import GiftPosting, GiftResult
+from largesse.ledger.holds import Held, Hold
 from largesse.ledger.journals import Journal
 from largesse.ledger.ports import Posted, WalletState
-from largesse.money.errors import TransientError
+from largesse.money.errors import DomainError, TransientError
 from largesse.money.ids import HolderId
 
 T = TypeVar("T")
@@ -43,16 +46,45 @@ def open_pool(url: str, *, size: int = 4) -> Pool:
 
 
 async def run(connection: Connection, steps: Steps[T]) -> T:
-    """Run a conversation on a connection, in whatever transaction it is."""
+    """Run a conversation on a connection, in whatever transaction it is.
+
+    Raises psycopg's errors, which `AsyncBook.connection` translates. A conversation may catch a
+    refusal and go on, behind a savepoint of its own.
+    """
     try:
         query = next(steps)
         while True:
-            cursor = await connection.execute(query.sql, query.params, prepare=True)
-            rows = await cursor.fetchall() if cursor.description else []
-            query = steps.send(rows)
+            try:
+                cursor = await connection.execute(query.sql, query.params, prepare=True)
+                rows = await cursor.fetchall() if cursor.description else []
+            except psycopg.Error as error:
+                query = _told(steps, error)
+            else:
+                query = steps.send(rows)
     except StopIteration as done:
         result: T = done.value
         return result
+
+
+def _told(steps: Steps[T], error: psycopg.Error) -> Query:
+    """Tell a conversation what its statement was refused for; the error goes on unless caught."""
+    found = _refusal(error)
+    if found is None:
+        raise error
+    try:
+        return steps.throw(found)
+    except DomainError as thrown:
+        if thrown is found:
+            raise error from None
+        raise
+
+
+def _refusal(error: psycopg.Error) -> DomainError | None:
+    """What a database error means, as `statements.refusal` says; None for a bug of ours."""
+    is_lost = isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
+    if error.sqlstate is None and not is_lost:
+        return None
+    return statements.refusal(error.sqlstate, error.diag.constraint_name, str(error))
 
 
 class AsyncBook:
@@ -70,10 +102,7 @@ class AsyncBook:
         except PoolTimeout as error:
             raise TransientError("The database cannot be reached. Try again soon.") from error
         except psycopg.Error as error:
-            is_lost = isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
-            if error.sqlstate is None and not is_lost:
-                raise
-            found = statements.refusal(error.sqlstate, error.diag.constraint_name, str(error))
+            found = _refusal(error)
             if found is None:
                 raise
             raise found from error
@@ -85,8 +114,27 @@ class AsyncBook:
 
     async def post(self, journals: Sequence[Journal]) -> list[Posted]:
         """Post journals in one transaction; see `ledger.ports.Book.post`."""
+        return await self._write(statements.post_journals(journals))
+
+    async def post_linked(self, journals: Sequence[Journal]) -> list[Posted | DomainError]:
+        """Post chains of journals in one transaction; see `ledger.ports.Book.post_linked`."""
+        return await self._write(linked.post_linked(journals))
+
+    async def hold(self, journal: Journal, reason: str, expires_at: datetime) -> Held:
+        """Make a journal pending; see `ledger.ports.Book.hold`."""
+        return await self._write(holding.hold_journal(Hold(journal, reason, expires_at)))
+
+    async def post_hold(self, bucket: int, key: UUID, at: datetime) -> Posted:
+        """Post a pending journal; see `ledger.ports.Book.post_hold`."""
+        return await self._write(holding.post_hold(bucket, key, at))
+
+    async def void_hold(self, bucket: int, key: UUID, at: datetime) -> Held:
+        """Void a pending journal; see `ledger.ports.Book.void_hold`."""
+        return (await self._write(holding.void_holds([(bucket, key)], at)))[0]
+
+    async def _write(self, steps: Steps[T]) -> T:
         async with self.connection() as connection, connection.transaction():
-            return await run(connection, statements.post_journals(journals))
+            return await run(connection, steps)
 
     async def wallet(self, holder: HolderId) -> WalletState:
         """Return a fan's coins as they stand."""

@@ -80,6 +80,30 @@ CHECKS = (
         "WHERE coalesce(s.balance, 0) <> coalesce(e.balance, 0)",
     ),
     Check(
+        "I2",
+        "what is held is what pending journals reserve",
+        "SELECT coalesce(h.code, r.code) || ':' || coalesce(h.holder, r.holder) || ' in bucket ' "
+        "|| coalesce(h.bucket, r.bucket), 'held ' || coalesce(h.held, 0) || ', pending journals "
+        "reserve ' || coalesce(r.amount, 0) FROM (SELECT bucket, holder, code, asset, held "
+        "FROM ledger_account UNION ALL SELECT bucket, holder, 'fan_paid', 'COIN', paid_held "
+        "FROM ledger_wallet UNION ALL SELECT bucket, holder, 'fan_bonus', 'COIN', bonus_held "
+        "FROM ledger_wallet) h FULL JOIN (SELECT r.bucket, r.holder, r.code, r.asset, "
+        "sum(r.amount) AS amount FROM ledger_reserved r LEFT JOIN ledger_pending p "
+        "ON p.bucket = r.bucket AND p.id = r.id WHERE coalesce(p.state, 'pending') = 'pending' "
+        "GROUP BY r.bucket, r.holder, r.code, r.asset) r ON r.bucket = h.bucket "
+        "AND r.holder = h.holder AND r.code = h.code AND r.asset = h.asset "
+        "WHERE coalesce(h.held, 0) <> coalesce(r.amount, 0)",
+    ),
+    Check(
+        "I2",
+        "a two-phase journal stands in the books exactly when it was posted",
+        "SELECT coalesce(t.debit, p.reason) || ':' || p.holder, 'hold ' || p.id || ' is ' || "
+        "p.state || CASE WHEN j.id IS NULL THEN ' without' ELSE ' with' END || ' a journal' "
+        "FROM ledger_pending p LEFT JOIN ledger_journal j ON j.bucket = p.bucket AND j.id = p.id "
+        "LEFT JOIN ledger_transfer t ON t.bucket = j.bucket AND t.seq = j.seq AND t.line = 1 "
+        "WHERE (p.state = 'posted') <> (j.id IS NOT NULL) OR j.fingerprint <> p.fingerprint",
+    ),
+    Check(
         "I3",
         "no account of a fan or creator is below zero; a shortfall is a debt",
         "SELECT code || ':' || holder, 'stands at ' || balance FROM (:stored) s "

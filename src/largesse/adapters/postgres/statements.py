@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 from uuid import UUID
 
+from largesse.adapters.postgres.columns import Column, Row, arrays
 from largesse.ledger.accounts import Account
 from largesse.ledger.errors import (
     BadJournal,
@@ -25,6 +26,7 @@ from largesse.ledger.errors import (
 )
 from largesse.ledger.gifts import GiftPosting, GiftResult, Outcome
 from largesse.ledger.journals import Bound, Event, Journal, NewLot, Transfer, booked
+from largesse.ledger.linking import chains
 from largesse.ledger.lots import Lot, Purse, SerialRange, SpendOrder
 from largesse.ledger.ports import Posted, WalletState
 from largesse.money.amounts import BadAmount
@@ -32,7 +34,6 @@ from largesse.money.errors import DomainError, InvariantViolation, TransientErro
 from largesse.money.ids import PLATFORM, HolderId, creator_bucket, fan_bucket
 
 T = TypeVar("T")
-Row = tuple[Any, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,47 +60,18 @@ _VOID = "integer text bigint bigint"
 _BOUND = "integer text bigint text bigint bigint"
 _GIFT = "smallint uuid bigint bigint bigint integer integer bigint integer bigint timestamptz"
 
-_QUOTED = frozenset({"text", "bytea", "jsonb"})
 
 
-def _call(function: str, columns: str, kinds: str) -> str:
+def call(function: str, columns: str, kinds: str) -> str:
     """The statement that hands arrays of the given kinds to one of our functions."""
-    arrays = ", ".join(f"%s::{kind}[]" for kind in kinds.split())
-    return f"SELECT {columns} FROM {function}({arrays})"  # noqa: S608 - constants only
+    columns_in = ", ".join(f"%s::{kind}[]" for kind in kinds.split())
+    return f"SELECT {columns} FROM {function}({columns_in})"  # noqa: S608 - constants only
 
 
-_POST_JOURNALS = _call(
+_POST_JOURNALS = call(
     "ledger_post_journals", "seq, replayed", f"{_JOURNAL} {_TRANSFER} {_LOT} {_VOID} {_BOUND}"
 )
-_POST_GIFTS = _call("ledger_post_gifts", "ords, seqs, bonuses, balances, outcomes", _GIFT)
-
-
-def _arrays(kinds: str, rows: Sequence[Row]) -> list[str]:
-    """Turn rows, one value a kind, into the columns that `unnest` wants."""
-    names = kinds.split()
-    columns = zip(*rows, strict=True) if rows else [()] * len(names)
-    return [_array(kind, column) for kind, column in zip(names, columns, strict=True)]
-
-
-def _array(kind: str, values: Sequence[Any]) -> str:
-    """Return a column as PostgreSQL's literal of an array of this kind.
-
-    psycopg's general form looks at every element twice and took half of a batch's time outside the
-    database. Numbers, ids and times need no quotes; everything else is quoted as the manual says
-    (PostgreSQL, "Array Input and Output Syntax").
-    """
-    if kind in _QUOTED:
-        texts = [_quoted(value) for value in values]
-    elif kind == "timestamptz":
-        texts = ["NULL" if value is None else value.isoformat() for value in values]
-    else:
-        texts = ["NULL" if value is None else str(value) for value in values]
-    return "{" + ",".join(texts) + "}"
-
-
-def _quoted(value: str | bytes) -> str:
-    text = "\\x" + value.hex() if isinstance(value, bytes) else value
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+_POST_GIFTS = call("ledger_post_gifts", "ords, seqs, bonuses, balances, outcomes", _GIFT)
 
 
 def fingerprint(journal: Journal) -> bytes:
@@ -110,10 +82,15 @@ def fingerprint(journal: Journal) -> bytes:
 def post_journals(journals: Sequence[Journal]) -> Steps[list[Posted]]:
     """Post journals in order, exactly once by id; see `ledger.ports.Book.post`.
 
-    Raises BadJournal for a gift, which has a row of its own and no journal: see `post_gifts`.
+    Raises BadJournal for a gift, which has a row of its own and no journal (see `post_gifts`), and
+    for links that break a rule.
     """
     if not journals:
         return []
+    if any(journal.linked_to is not None for journal in journals):
+        for chain in chains(journals):
+            if chain.refusal is not None:
+                raise chain.refusal
     if any(journal.event is Event.GIFT for journal in journals):
         raise BadJournal("A gift is posted as a gift, not as a journal.", Fault.UNBALANCED_SERIALS)
     rows = yield Query(_POST_JOURNALS, _journal_columns(journals))
@@ -123,7 +100,7 @@ def post_journals(journals: Sequence[Journal]) -> Steps[list[Posted]]:
     ]
 
 
-def _journal_columns(journals: Sequence[Journal]) -> list[str]:
+def _journal_columns(journals: Sequence[Journal]) -> list[Column]:
     numbered = list(enumerate(journals, start=1))
     heads = [_head(j) for j in journals]
     transfers = [(of, *_transfer(t)) for of, j in numbered for t in j.transfers]
@@ -135,11 +112,11 @@ def _journal_columns(journals: Sequence[Journal]) -> list[str]:
     ]
     bounds = [(of, *_bound(bound)) for of, j in numbered for bound in j.bounds]
     return [
-        *_arrays(_JOURNAL, heads),
-        *_arrays(_TRANSFER, transfers),
-        *_arrays(_LOT, lots),
-        *_arrays(_VOID, voids),
-        *_arrays(_BOUND, bounds),
+        *arrays(_JOURNAL, heads),
+        *arrays(_TRANSFER, transfers),
+        *arrays(_LOT, lots),
+        *arrays(_VOID, voids),
+        *arrays(_BOUND, bounds),
     ]
 
 
@@ -180,7 +157,7 @@ def post_gifts(gifts: Sequence[GiftPosting]) -> Steps[list[GiftResult]]:
         return []
     rows = yield Query(
         _POST_GIFTS,
-        _arrays(
+        arrays(
             _GIFT,
             [
                 (
@@ -202,12 +179,8 @@ def post_gifts(gifts: Sequence[GiftPosting]) -> Steps[list[GiftResult]]:
     )
     ords, seqs, bonuses, balances, one_by_one = rows[0]
     outcomes: list[Outcome] = ["posted"] * (len(ords) - len(one_by_one)) + one_by_one
-    found = zip(ords, outcomes, seqs, bonuses, balances, strict=True)
-    results = {
-        ord_: GiftResult(outcome, seq or 0, bonus or 0, balance)
-        for ord_, outcome, seq, bonus, balance in found
-    }
-    return [results[ord_] for ord_ in range(1, len(gifts) + 1)]
+    results = dict(zip(ords, map(GiftResult, outcomes, seqs, bonuses, balances), strict=True))
+    return [results[place] for place in range(1, len(gifts) + 1)]
 
 
 def primed(steps: Steps[T]) -> Steps[T]:
