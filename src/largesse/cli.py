@@ -12,7 +12,7 @@ import sys
 
 import typer
 
-from largesse.commands import books, holders, receipt, replay, sandbox_clock, staff, starting
+from largesse.commands import bench, books, holders, receipt, replay, sandbox_clock, staff, starting
 from largesse.commands.checkpoint import checkpoint
 from largesse.commands.explain import explain_account
 from largesse.commands.failures import EXIT_CODES_HELP, ExitCode, explain
@@ -34,6 +34,7 @@ app.command("accounts", epilog=EXIT_CODES_HELP)(holders.list_accounts)
 app.command("statement", epilog=EXIT_CODES_HELP)(holders.show_statement)
 app.command("explain", epilog=EXIT_CODES_HELP)(explain_account)
 app.command("checkpoint", epilog=EXIT_CODES_HELP)(checkpoint)
+app.add_typer(bench.app, name="bench")
 app.add_typer(books.app, name="books")
 app.add_typer(receipt.app, name="receipt")
 app.add_typer(sandbox_clock.app, name="clock")
