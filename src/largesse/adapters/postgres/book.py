@@ -14,11 +14,12 @@ from uuid import UUID
 from django.db import DatabaseError, InterfaceError, OperationalError, connection
 
 from largesse.adapters.postgres import holding, linked, statements
-from largesse.adapters.postgres.statements import Row, Steps
+from largesse.adapters.postgres.columns import Row
+from largesse.adapters.postgres.statements import Steps
 from largesse.ledger.accounts import Account
 from largesse.ledger.holds import Held, Hold
 from largesse.ledger.journals import Journal
-from largesse.ledger.lots import Lot
+from largesse.ledger.lots import Lot, SpendOrder
 from largesse.ledger.ports import Posted, WalletState
 from largesse.money.errors import DomainError, InvariantViolation
 from largesse.money.ids import HolderId
@@ -98,6 +99,10 @@ class DjangoBook:
     def wallet(self, holder: HolderId, *, lock: bool = False) -> WalletState:
         """See `Book.wallet`."""
         return run(statements.read_wallet(holder, lock=lock))
+
+    def spend_in_order(self, holder: HolderId, order: SpendOrder) -> None:
+        """See `Book.spend_in_order`."""
+        run(statements.set_spend_order(holder, order))
 
     def lots(self, holder: HolderId) -> list[Lot]:
         """See `Book.lots`."""

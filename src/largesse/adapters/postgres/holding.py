@@ -12,10 +12,10 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
+from largesse.adapters.postgres.columns import arrays
 from largesse.adapters.postgres.statements import (
     Query,
     Steps,
-    arrays,
     call,
     fingerprint,
     post_journals,

@@ -7,21 +7,17 @@ against the order of its time.
 
 from __future__ import annotations
 
-from largesse.adapters.postgres.book import run
 from largesse.adapters.postgres.statements import Query, Steps, lock_bucket
 from largesse.ledger.lots import SpendOrder
 from largesse.money.ids import HolderId, fan_bucket
 
 
-def set_spend_order(holder: HolderId, order: SpendOrder) -> bool:
-    """Let a fan's next gift take coins in this order, in the caller's transaction.
+def set_spend_order(holder: HolderId, order: SpendOrder) -> Steps[bool]:
+    """Let a fan's next gift take coins in this order; returns whether that changed anything.
 
-    Returns whether that changed anything. Takes the lane of the fan's bucket, for a change only.
+    Takes the lane of the fan's bucket, for a change only.
     """
-    return run(_set_spend_order(holder, paid_first=order is SpendOrder.PAID_FIRST))
-
-
-def _set_spend_order(holder: HolderId, *, paid_first: bool) -> Steps[bool]:
+    paid_first = order is SpendOrder.PAID_FIRST
     bucket = fan_bucket(holder)
     rows = yield Query(
         "SELECT paid_first FROM ledger_wallet WHERE bucket = %s AND holder = %s", (bucket, holder)

@@ -12,7 +12,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from largesse.adapters.postgres.statements import Query, Row, Steps
+from largesse.adapters.postgres.columns import Row
+from largesse.adapters.postgres.statements import Query, Steps
 from largesse.ledger.receipts import (
     Entry,
     Salts,

@@ -11,6 +11,7 @@ import hashlib
 import json
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -59,7 +60,9 @@ _LOT = "integer text bigint bigint bigint text text text timestamptz"
 _VOID = "integer text bigint bigint"
 _BOUND = "integer text bigint text bigint bigint"
 _GIFT = "smallint uuid bigint bigint bigint integer integer bigint integer bigint timestamptz"
-
+_gift = attrgetter(
+    "id", "fan", "creator", "room", "gift", "count", "coins", "policy", "streak_seq", "at"
+)
 
 
 def call(function: str, columns: str, kinds: str) -> str:
@@ -156,26 +159,7 @@ def post_gifts(gifts: Sequence[GiftPosting]) -> Steps[list[GiftResult]]:
     if not gifts:
         return []
     rows = yield Query(
-        _POST_GIFTS,
-        arrays(
-            _GIFT,
-            [
-                (
-                    fan_bucket(g.fan),
-                    g.id,
-                    g.fan,
-                    g.creator,
-                    g.room,
-                    g.gift,
-                    g.count,
-                    g.coins,
-                    g.policy,
-                    g.streak_seq,
-                    g.at,
-                )
-                for g in gifts
-            ],
-        ),
+        _POST_GIFTS, arrays(_GIFT, [(fan_bucket(gift.fan), *_gift(gift)) for gift in gifts])
     )
     ords, seqs, bonuses, balances, one_by_one = rows[0]
     outcomes: list[Outcome] = ["posted"] * (len(ords) - len(one_by_one)) + one_by_one

@@ -57,7 +57,8 @@ BEGIN
         one := ledger_post_gift(
             g_bucket[p], g_id[p], g_fan[p], g_creator[p], g_room[p], g_gift[p], g_count[p],
             g_coins[p], g_policy[p], g_streak[p], g_at[p]);
-        ords := ords || p; seqs := seqs || one.seq; bonuses := bonuses || one.bonus;
+        ords := ords || p; seqs := seqs || coalesce(one.seq, 0);
+        bonuses := bonuses || coalesce(one.bonus, 0);
         balances := balances || one.balance; outcomes := outcomes || one.outcome;
     END LOOP;
 END $$;
@@ -77,8 +78,9 @@ CREATE FUNCTION ledger_post_able(
 #variable_conflict use_column
 BEGIN
     WITH input AS MATERIALIZED (
-        SELECT i.*, sum(i.coins) OVER (PARTITION BY i.bucket, i.fan ORDER BY i.ord) AS upto,
-               sum(i.coins) OVER (PARTITION BY i.bucket, i.fan) AS wanted
+        SELECT i.*,
+               sum(i.coins) OVER (PARTITION BY i.bucket, i.fan ORDER BY i.ord)::bigint AS upto,
+               sum(i.coins) OVER (PARTITION BY i.bucket, i.fan)::bigint AS wanted
         FROM unnest(g_bucket, g_id, g_fan, g_creator, g_room, g_gift, g_count, g_coins, g_policy,
                     g_streak, g_at) WITH ORDINALITY
             i (bucket, id, fan, creator, room, gift, count, coins, policy, streak, at, ord)
@@ -101,9 +103,9 @@ BEGIN
         -- How much of the fan's coins in this batch, up to this gift and before it, is bonus.
         SELECT a.*,
                CASE WHEN a.paid_first THEN a.upto - least(a.paid_had, a.upto)
-                    ELSE least(a.bonus_had, a.upto) END::bigint AS bonus_upto,
+                    ELSE least(a.bonus_had, a.upto) END AS bonus_upto,
                CASE WHEN a.paid_first THEN a.before - least(a.paid_had, a.before)
-                    ELSE least(a.bonus_had, a.before) END::bigint AS bonus_before
+                    ELSE least(a.bonus_had, a.before) END AS bonus_before
         FROM able a
     ), posted AS (
         -- A fan's gifts stand one after the other here, so each follows the one before.
@@ -131,7 +133,7 @@ BEGIN
     )
     SELECT coalesce(array_agg(s.ord::integer), '{}'), coalesce(array_agg(s.seq), '{}'),
            coalesce(array_agg(s.bonus_upto - s.bonus_before), '{}'),
-           coalesce(array_agg((s.paid_had + s.bonus_had - s.upto)::bigint), '{}')
+           coalesce(array_agg(s.paid_had + s.bonus_had - s.upto), '{}')
     INTO ords, seqs, bonuses, balances
     FROM spent s;
 END $$;
