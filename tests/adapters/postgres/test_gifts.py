@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from django.db import transaction
 
 from largesse.adapters.postgres import checks
 from largesse.adapters.postgres.book import DjangoBook
@@ -62,6 +63,11 @@ def _books_hold(ledger: Driver) -> object:
     assert checks.run_checks() == []
 
 
+def freeze(*, frozen: bool) -> None:
+    with transaction.atomic():
+        DjangoBook().freeze(HolderId(FAN), frozen=frozen)
+
+
 def test_posted_gift_tells_where_it_stands(book: Driver) -> None:
     book.post([recharge("r", FAN, 100)])
     [result] = book.post_gifts([gift("g", FAN, 30)])
@@ -92,7 +98,7 @@ def test_replay_is_answered_where_a_new_gift_would_be_refused(book: Driver) -> N
     book.post([recharge("r", FAN, 30)])
     book.post_gifts([gift("g", FAN, 30)])
     assert outcomes(book, [gift("g", FAN, 30)]) == [("replayed", 0)]
-    DjangoBook().freeze(HolderId(FAN), frozen=True)
+    freeze(frozen=True)
     assert outcomes(book, [gift("g", FAN, 30)]) == [("replayed", 0)]
 
 
@@ -123,10 +129,10 @@ def test_insufficient_says_what_there_was(book: Driver) -> None:
 
 def test_freeze_blocks_until_it_ends(book: Driver) -> None:
     book.post([recharge("r", FAN, 100)])
-    DjangoBook().freeze(HolderId(FAN), frozen=True)
+    freeze(frozen=True)
     assert outcomes(book, [gift("g", FAN, 30)]) == [("blocked", 100)]
     assert book.wallet(HolderId(FAN)).spendable == 0
-    DjangoBook().freeze(HolderId(FAN), frozen=False)
+    freeze(frozen=False)
     assert outcomes(book, [gift("g", FAN, 30)]) == [("posted", 70)]
 
 
