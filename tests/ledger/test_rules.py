@@ -280,6 +280,13 @@ EXAMPLES: dict[str, tuple[Callable[..., object], Callable[[], object], Event, in
         FAN_BUCKET,
         [("fan_bonus", "expired", "COIN", 4)],
     ),
+    "expiry of bought coins": (
+        rules.paid_expiry,
+        lambda: rules.paid_expiry(KEY, AT, FAN, Purse(200, 90), LOTS[0]),
+        Event.EXPIRY,
+        FAN_BUCKET,
+        [("fan_paid", "expired", "COIN", 10), ("deferred_revenue", "revenue", "USD", 90)],
+    ),
 }
 
 
@@ -383,6 +390,14 @@ def test_nothing_to_repay_with_and_nothing_to_expire_is_none() -> None:
     assert debt_repaid(Purse(100, 100), 30) is None
     assert expiry(Purse(30, 20)) is None
     assert expiry(Purse(30, 0, (SerialRange(10, 20),))) is None
+    assert rules.paid_expiry(KEY, AT, FAN, Purse(200, 100), LOTS[0]) is None
+
+
+def test_held_coins_do_not_expire_under_their_hold() -> None:
+    made = expiry(Purse(30, 10, (), 16))
+    assert made is not None
+    assert -made.change(Account.FAN_BONUS) == 4
+    assert expiry(Purse(30, 10, (), 20)) is None
 
 
 def test_recharge_issues_the_lot_that_was_bought() -> None:

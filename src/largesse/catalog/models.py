@@ -1,7 +1,8 @@
-"""The tables of the catalogue: price books with their coin packages, and gifts.
+"""The tables of the catalogue: price books with their coin packages, spend orders, and gifts.
 
-Owns `catalog_pricebook`, `catalog_coinpackage` and `catalog_gift`. Must not know orders or wallets.
-Invariant: the price of a published package never changes; a new price is a new version of its book.
+Owns `catalog_pricebook`, `catalog_coinpackage`, `catalog_spendpolicy` and `catalog_gift`. Must not
+know orders or wallets. Invariant: the price of a published package never changes; a new price is a
+new version of its book.
 """
 
 from __future__ import annotations
@@ -11,12 +12,14 @@ from typing import ClassVar
 from django.db import models
 from django.db.models import F, Q
 
+from largesse.ledger.lots import SpendOrder
+
 
 class PriceBook(models.Model):
     """The prices of one region and channel from `valid_from` up to and excluding `valid_to`.
 
     Prices include the tax; `tax_basis_points` says how many hundredths of a per cent of the net
-    price it is.
+    price it is. Coins bought in it expire after `coins_expire_days`, or never.
     """
 
     region = models.CharField(max_length=16)
@@ -24,6 +27,7 @@ class PriceBook(models.Model):
     version = models.PositiveIntegerField()
     currency = models.CharField(max_length=3)
     tax_basis_points = models.PositiveIntegerField(default=0)
+    coins_expire_days = models.PositiveIntegerField(null=True, blank=True)
     valid_from = models.DateTimeField()
     valid_to = models.DateTimeField(null=True, blank=True)
     published_at = models.DateTimeField(null=True, blank=True)
@@ -63,6 +67,26 @@ class CoinPackage(models.Model):
 
     def __str__(self) -> str:
         return f"{self.coins} coins"
+
+
+class SpendPolicy(models.Model):
+    """Which class of coins the fans of a region spend first; regions without a row: bonus coins."""
+
+    region = models.CharField(max_length=16, primary_key=True)
+    order = models.CharField(max_length=12)
+    reason = models.CharField(max_length=200)
+    decided_at = models.DateTimeField()
+
+    class Meta:
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                condition=Q(order__in=[order.value for order in SpendOrder]),
+                name="catalog_spendpolicy_order",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.region}: {self.order}"
 
 
 class Gift(models.Model):

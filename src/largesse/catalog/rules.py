@@ -13,7 +13,7 @@ from decimal import ROUND_HALF_EVEN, Decimal
 from fractions import Fraction
 from math import gcd
 
-from largesse.catalog.errors import UnknownPackage
+from largesse.catalog.errors import BadCatalogue, UnknownPackage
 from largesse.money.amounts import split
 
 UNIT_PRICE_PLACES = Decimal("0.00001")
@@ -184,6 +184,31 @@ def _rounded(value: Fraction, places: Decimal) -> Decimal:
     """Round an exact ratio to decimals, half to even."""
     scale = Fraction(1) / Fraction(places)
     return (Decimal(round(value * scale)) * places).quantize(places, ROUND_HALF_EVEN)
+
+
+# --- How long coins keep -------------------------------------------------------------------------
+
+EXPIRING_CHANNELS = frozenset({"web"})
+"""Channels in which an operator may sell coins that expire. App stores are not among them: coins
+bought there never may (Apple, "App Review Guidelines", 3.1.1)."""
+
+
+def require_expiry(channel: str, days: object) -> int | None:
+    """Return after how many days the coins of a price book expire (None: never).
+
+    Raises BadCatalogue where the channel lets no bought coin expire, so that a wrong price book is
+    refused when it is published and not when somebody's coins are gone.
+    """
+    if days is None:
+        return None
+    if isinstance(days, bool) or not isinstance(days, int) or days < 1:
+        raise BadCatalogue(f"Coins keep for a whole number of days, not {days!r}.")
+    if channel not in EXPIRING_CHANNELS:
+        raise BadCatalogue(
+            f"Coins bought through {channel} never expire; leave out coins_expire_days.",
+            channel=channel,
+        )
+    return days
 
 
 # --- Regions -------------------------------------------------------------------------------------

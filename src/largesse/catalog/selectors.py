@@ -13,8 +13,9 @@ from datetime import datetime
 from django.db.models import Q, QuerySet
 
 from largesse.catalog.errors import NothingOnSale, PriceChanged, UnknownPackage
-from largesse.catalog.models import CoinPackage, Gift, PriceBook
+from largesse.catalog.models import CoinPackage, Gift, PriceBook, SpendPolicy
 from largesse.catalog.rules import MAX_PACKS_PER_ORDER, Basket, Package, Pick
+from largesse.ledger.lots import SpendOrder
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,8 @@ class Offer:
     version: int
     since: datetime
     packages: tuple[Package, ...]
+    coins_expire_days: int | None = None
+    """After how many days bought coins expire; None: never."""
 
 
 def packages_for(region: str, channel: str, now: datetime) -> Offer:
@@ -77,6 +80,12 @@ def find_basket(counts: Mapping[int, int], now: datetime) -> tuple[Offer, Basket
     return _offer(book, tuple(pick.package for pick in basket.picks)), basket
 
 
+def spend_order_of(region: str) -> SpendOrder:
+    """Return which coins the fans of a region spend first: bonus coins, unless decided so."""
+    policy = SpendPolicy.objects.filter(pk=region).first()
+    return SpendOrder(policy.order) if policy else SpendOrder.BONUS_FIRST
+
+
 def gift_catalogue() -> list[Gift]:
     """Return the gifts that can be sent, cheapest first."""
     return list(Gift.objects.filter(retired_at__isnull=True).order_by("coins", "code"))
@@ -113,4 +122,5 @@ def _offer(book: PriceBook, packages: tuple[Package, ...]) -> Offer:
         version=book.version,
         since=book.valid_from,
         packages=tuple(sorted(packages, key=lambda package: package.coins)),
+        coins_expire_days=book.coins_expire_days,
     )

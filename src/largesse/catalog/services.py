@@ -1,8 +1,8 @@
 """The commands that change the catalogue.
 
-Owns how price books and gifts come to be. Must not know the clock or pages. Invariant: loading a
-file again changes nothing, and a published price is never edited: a file that contradicts what was
-published is refused whole.
+Owns how price books, spend orders and gifts come to be. Must not know the clock or pages.
+Invariant: loading a file again changes nothing, and a published price is never edited: a file that
+contradicts what was published is refused whole.
 """
 
 from __future__ import annotations
@@ -16,12 +16,15 @@ from typing import Any
 from django.db import transaction
 
 from largesse.catalog.errors import BadCatalogue
-from largesse.catalog.models import CoinPackage, Gift, PriceBook
+from largesse.catalog.models import CoinPackage, Gift, PriceBook, SpendPolicy
+from largesse.catalog.rules import require_expiry
+from largesse.ledger.lots import SpendOrder
 from largesse.money.amounts import checked_minor
 from largesse.money.assets import asset
 
 _HERE = Path(__file__).resolve().parent
 LAUNCH_PRICES = _HERE / "launch_prices.json"
+SPEND_ORDERS = _HERE / "spend_orders.json"
 GIFTS = _HERE / "gifts.json"
 
 _GIFT_FACTS = ("slug", "name", "coins", "streakable", "alt", "tagline", "art", "duration_ms")
@@ -35,6 +38,8 @@ def load_launch_catalogue(now: datetime) -> None:
     """
     for book in read_rows(LAUNCH_PRICES, "books"):
         publish_price_book(book, now)
+    for row in read_rows(SPEND_ORDERS, "orders"):
+        decide_spend_order(row["region"], SpendOrder(row["order"]), reason=row["reason"], now=now)
     load_gifts(read_rows(GIFTS, "gifts"))
 
 
@@ -43,7 +48,8 @@ def publish_price_book(facts: dict[str, Any], now: datetime) -> PriceBook:
     """Publish one version of a region's and channel's prices, valid from `now` on.
 
     The version before it, if any, ends at the same moment. Publishing the same facts again returns
-    the book that stands; other facts under the same version raise BadCatalogue.
+    the book that stands; other facts under the same version raise BadCatalogue, and so do coins
+    that expire in a channel that lets none (no retry helps).
     """
     region, channel, version = facts["region"], facts["channel"], facts["version"]
     currency = asset(facts["currency"])
@@ -55,10 +61,11 @@ def publish_price_book(facts: dict[str, Any], now: datetime) -> PriceBook:
     }
     if not currency.is_currency or not prices or len(prices) != len(facts["packages"]):
         raise BadCatalogue("A price book needs a currency and packages of different sizes.")
+    days = require_expiry(channel, facts.get("coins_expire_days"))
     earlier = PriceBook.objects.select_for_update().filter(region=region, channel=channel)
     standing = earlier.filter(version=version).first()
     if standing is not None:
-        return _require_same(standing, currency.code, facts["tax_basis_points"], prices)
+        return _require_same(standing, currency.code, facts["tax_basis_points"], days, prices)
     earlier.filter(valid_to__isnull=True).update(valid_to=now)
     book = PriceBook.objects.create(
         region=region,
@@ -66,6 +73,7 @@ def publish_price_book(facts: dict[str, Any], now: datetime) -> PriceBook:
         version=version,
         currency=currency.code,
         tax_basis_points=facts["tax_basis_points"],
+        coins_expire_days=days,
         valid_from=now,
         published_at=now,
     )
@@ -73,6 +81,20 @@ def publish_price_book(facts: dict[str, Any], now: datetime) -> PriceBook:
         CoinPackage(book=book, coins=coins, price_minor=price) for coins, price in prices.items()
     )
     return book
+
+
+@transaction.atomic
+def decide_spend_order(region: str, order: SpendOrder, *, reason: str, now: datetime) -> None:
+    """Let the fans of a region spend their coins in this order; repeats change nothing.
+
+    A wallet takes it over with its fan's next recharge from that region, and obeys from the next
+    gift on. Runs in one transaction of its own.
+    """
+    if SpendPolicy.objects.filter(region=region, order=order.value, reason=reason).exists():
+        return
+    SpendPolicy.objects.update_or_create(
+        region=region, defaults={"order": order.value, "reason": reason, "decided_at": now}
+    )
 
 
 @transaction.atomic
@@ -98,10 +120,15 @@ def load_gifts(gifts: Sequence[dict[str, Any]]) -> None:
 
 
 def _require_same(
-    book: PriceBook, currency: str, tax_basis_points: int, prices: dict[int, int]
+    book: PriceBook,
+    currency: str,
+    tax_basis_points: int,
+    coins_expire_days: int | None,
+    prices: dict[int, int],
 ) -> PriceBook:
     published = dict(book.packages.values_list("coins", "price_minor"))
-    if (book.currency, book.tax_basis_points, published) != (currency, tax_basis_points, prices):
+    standing = book.currency, book.tax_basis_points, book.coins_expire_days, published
+    if standing != (currency, tax_basis_points, coins_expire_days, prices):
         raise BadCatalogue(
             f"{book} is published with other prices. Give the new ones the next version.",
             version=book.version,

@@ -43,6 +43,7 @@ _CLASS_WORDS = {
     "bonus": _BONUS_WORDS,
     "granted": _BONUS_WORDS,
     "expired": _BONUS_WORDS,
+    "lapsed": _PAID_WORDS,
 }
 """Coins of one class are named so; those of other transfers are coins."""
 

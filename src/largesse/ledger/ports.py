@@ -105,6 +105,10 @@ class Book(Protocol):
         """Return a fan's coins; `lock` keeps them still until the transaction ends."""
         ...
 
+    def spend_in_order(self, holder: HolderId, order: SpendOrder) -> None:
+        """Let a fan's next gift take coins in this order."""
+        ...
+
     def lots(self, holder: HolderId) -> list[Lot]:
         """Return a fan's paid lots in serial order, with what was paid for each."""
         ...

@@ -55,9 +55,17 @@ def _diamonds(count: int) -> Amount:
 
 
 def recharge_captured(
-    key: UUID, at: datetime, fan: HolderId, coins: int, payment: Payment
+    key: UUID,
+    at: datetime,
+    fan: HolderId,
+    coins: int,
+    payment: Payment,
+    expires_at: datetime | None = None,
 ) -> Journal:
-    """Coins bought: issued to the fan as one lot; the price becomes deferred revenue and tax."""
+    """Coins bought: issued to the fan as one lot; the price becomes deferred revenue and tax.
+
+    They expire only where the policy of the channel says so (`catalog.rules.require_expiry`).
+    """
     net = Amount(payment.gross.minor - payment.tax.minor, payment.gross.asset)
     lot = NewLot(
         CoinClass.PAID,
@@ -67,6 +75,7 @@ def recharge_captured(
         payment.gross.asset.code,
         payment.channel,
         payment.reference,
+        expires_at,
     )
     transfers = [
         *_move(Account.ISSUED, Account.FAN_PAID, _coins(coins), fan),
@@ -307,17 +316,41 @@ def debt_repaid(
 
 
 def expiry(
-    key: UUID, at: datetime, fan: HolderId, purse: Purse, lot: SerialRange
+    key: UUID, at: datetime, fan: HolderId, purse: Purse, lot: SerialRange, reference: str = ""
 ) -> Journal | None:
-    """Bonus coins of a lot that are still unspent expire; None when all were spent."""
-    voids = tuple(
-        NewVoid(CoinClass.BONUS, part) for live in purse.unspent() if len(part := live.overlap(lot))
-    )
+    """Bonus coins of a lot that are still unspent expire; None when there are none to take."""
+    voids = _lapsed(CoinClass.BONUS, purse, lot)
     if not voids:
         return None
     count = sum(len(void.serials) for void in voids)
     transfers = _move(Account.FAN_BONUS, Account.EXPIRED, _coins(count), fan)
-    return Journal(key, Event.EXPIRY, fan_bucket(fan), at, tuple(transfers), voids=voids)
+    bucket = fan_bucket(fan)
+    return Journal(key, Event.EXPIRY, bucket, at, tuple(transfers), reference, voids=voids)
+
+
+def paid_expiry(key: UUID, at: datetime, fan: HolderId, purse: Purse, lot: Lot) -> Journal | None:
+    """Paid coins of a lot whose channel lets them lapse expire; None when there are none to take.
+
+    What was paid for them, net of tax, is owed to nobody any more: it is revenue. The tax stays
+    owed to the state.
+    """
+    voids = _lapsed(CoinClass.PAID, purse, lot.serials)
+    if not voids:
+        return None
+    taken = [void.serials for void in voids]
+    transfers = _move(Account.FAN_PAID, Account.EXPIRED, _coins(sum(map(len, taken))), fan)
+    net, _ = _deferred_cost(taken, [lot], lot.currency)
+    if net:
+        money = Amount(net, asset(lot.currency))
+        transfers += _move(Account.DEFERRED_REVENUE, Account.REVENUE, money)
+    bucket = fan_bucket(fan)
+    return Journal(key, Event.EXPIRY, bucket, at, tuple(transfers), lot.reference, voids=voids)
+
+
+def _lapsed(coin_class: CoinClass, purse: Purse, lot: SerialRange) -> tuple[NewVoid, ...]:
+    """Void what of a lot is unspent and not held, oldest first."""
+    parts = purse.revocable(lot, len(lot))
+    return tuple(NewVoid(coin_class, part) for part in reversed(parts))
 
 
 def _deferred_cost(

@@ -39,7 +39,7 @@ EVENT_TITLES: dict[Event, str] = {
     Event.PAYOUT_RETURNED: _("Payout came back, diamonds available again"),
     Event.REFUND: _("Recharge refunded, coins taken back"),
     Event.DEBT_REPAID: _("Owed coins repaid"),
-    Event.EXPIRY: _("Bonus coins expired"),
+    Event.EXPIRY: _("Coins expired"),
 }
 
 ACCOUNT_NAMES: dict[Account, str] = {
@@ -53,7 +53,7 @@ ACCOUNT_NAMES: dict[Account, str] = {
     Account.GIFT_CLEARING: _("Coins between fan and creator"),
     Account.REDEEMED: _("Coins given away"),
     Account.REVOKED: _("Coins taken back by refunds"),
-    Account.EXPIRED: _("Bonus coins that expired"),
+    Account.EXPIRED: _("Coins that expired"),
     Account.DIAMOND_ISSUED: _("Diamonds ever issued"),
     Account.DIAMOND_CASHED: _("Diamonds paid out"),
     Account.PROVIDER_CLEARING: _("Money that payment providers hold"),
@@ -104,6 +104,7 @@ EDGES: dict[tuple[Account, Account], str] = {
     (Account.DEFERRED_REVENUE, Account.LOSS): "lessened",
     (Account.FAN_PAID, Account.FAN_DEBT): "repaid",
     (Account.FAN_BONUS, Account.EXPIRED): "expired",
+    (Account.FAN_PAID, Account.EXPIRED): "lapsed",
 }
 """What the placeholder of a transfer from one account to another is called."""
 
@@ -436,5 +437,22 @@ SENTENCES: dict[tuple[Event, Account], tuple[Line, ...]] = {
         (_("%(lessened)s, paid by %(holder)s for coins set against a debt, lessens the loss."),),
     ),
     (Event.EXPIRY, Account.FAN_BONUS): ((_("Expired unused: %(expired)s."),),),
-    (Event.EXPIRY, Account.EXPIRED): ((_("Expired unused: %(expired)s of %(holder)s."),),),
+    (Event.EXPIRY, Account.FAN_PAID): (
+        (
+            _("Expired unused: %(lapsed)s of recharge %(reference)s."),
+            _("Expired unused: %(lapsed)s."),
+        ),
+    ),
+    (Event.EXPIRY, Account.EXPIRED): (
+        (
+            _("Expired unused: %(expired)s of %(holder)s."),
+            _("Expired unused: %(lapsed)s of %(holder)s."),
+        ),
+    ),
+    (Event.EXPIRY, Account.DEFERRED_REVENUE): (
+        (_("%(delivered)s is no longer owed to %(holder)s: the coins that it paid for expired."),),
+    ),
+    (Event.EXPIRY, Account.REVENUE): (
+        (_("Earned %(delivered)s: coins that %(holder)s had bought expired unused."),),
+    ),
 }

@@ -7,6 +7,7 @@ stored once, and a timeline only grows.
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from typing import ClassVar
 
 from django.db import models
@@ -32,6 +33,7 @@ class Order(models.Model):
     coins = models.PositiveIntegerField()
     price_minor = models.PositiveBigIntegerField()
     tax_minor = models.PositiveBigIntegerField()
+    coins_expire_days = models.PositiveIntegerField(null=True, blank=True)
     currency = models.CharField(max_length=3)
     room = models.CharField(max_length=40, blank=True, default="")
     gift = models.CharField(max_length=40, blank=True, default="")
@@ -105,6 +107,11 @@ class Order(models.Model):
     def tax(self) -> Amount:
         """Return the tax inside the price."""
         return Amount(self.tax_minor, asset(self.currency))
+
+    def coins_expire_at(self, credited_at: datetime) -> datetime | None:
+        """Return when coins credited at a time expire; None: never."""
+        days = self.coins_expire_days
+        return None if days is None else credited_at + timedelta(days=days)
 
     @property
     def state(self) -> Status:

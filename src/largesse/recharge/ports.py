@@ -1,4 +1,4 @@
-"""What recharges ask of a provider that takes money.
+"""What recharges ask of a provider that takes money, and of the queue of lots that expire.
 
 Owns the protocol and its values. Must not know any provider. Invariant: a provider's word about a
 checkout is a state that was read, never an event that arrived.
@@ -6,11 +6,15 @@ checkout is a state that was read, never an event that arrived.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Literal, Protocol
 from uuid import UUID
 
+from largesse.ledger.lots import CoinClass, Lot
 from largesse.money.amounts import Amount
+from largesse.money.ids import HolderId
 
 CheckoutStatus = Literal["open", "pending", "captured", "declined", "expired", "refunded"]
 
@@ -43,6 +47,28 @@ class RefundState:
     charge_id: str
     status: Literal["pending", "refunded"]
     amount: Amount
+
+
+@dataclass(frozen=True, slots=True)
+class ExpiringLot:
+    """A lot that expires at a time, with what was paid for it."""
+
+    holder: HolderId
+    coin_class: CoinClass
+    lot: Lot
+    expires_at: datetime
+
+
+class ExpiringLots(Protocol):
+    """The queue of lots that expire."""
+
+    def due(self, now: datetime) -> Iterable[ExpiringLot]:
+        """Return the lots whose time has come, each bucket's oldest first."""
+        ...
+
+    def take(self, due: ExpiringLot) -> bool:
+        """Remove a lot in the caller's transaction; False when it has gone already."""
+        ...
 
 
 class Checkouts(Protocol):

@@ -7,6 +7,7 @@ moves back; coins are credited only for the very order, amount and currency that
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -14,8 +15,8 @@ from enum import Enum, IntEnum, StrEnum
 from uuid import UUID
 
 from largesse.money.amounts import Amount
-from largesse.money.ids import OrderId, keyed_id
-from largesse.recharge.ports import CheckoutState, CheckoutStatus
+from largesse.money.ids import OrderId, keyed_id, uuid7
+from largesse.recharge.ports import CheckoutState, CheckoutStatus, ExpiringLot
 
 PRICE_LOCK = timedelta(minutes=15)
 """How long an order's price holds before its checkout is opened."""
@@ -168,6 +169,13 @@ class Step(IntEnum):
 def step_key(order: OrderId, key: UUID, step: Step) -> UUID:
     """Return the key of one step of an order, the same for ever: repeats find what was done."""
     return keyed_id(order, keyed_id(step, key))
+
+
+def expiry_key(due: ExpiringLot) -> UUID:
+    """Return the key under which a lot expires, the same for ever: it expires once."""
+    name = f"{due.coin_class.value}:{due.lot.serials.start}".encode()
+    at = uuid7(int(due.expires_at.timestamp() * 1000), hashlib.sha256(name).digest())
+    return keyed_id(due.holder, at)
 
 
 def next_check(age: timedelta) -> timedelta:

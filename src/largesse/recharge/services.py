@@ -16,7 +16,7 @@ from uuid import UUID
 from django.db import connection, transaction
 
 from largesse.catalog.rules import Basket, tax_within
-from largesse.catalog.selectors import find_basket
+from largesse.catalog.selectors import find_basket, spend_order_of
 from largesse.ledger import rules as posting
 from largesse.ledger.errors import KeyReused
 from largesse.ledger.lots import lot_of
@@ -79,6 +79,7 @@ def place_order(
             "coins": basket.coins,
             "price_minor": basket.price_minor,
             "tax_minor": tax_within(basket.price_minor, offer.tax_basis_points),
+            "coins_expire_days": offer.coins_expire_days,
             "currency": offer.currency,
             "room": origin.room,
             "gift": origin.gift,
@@ -177,8 +178,9 @@ def _apply_state(order_id: OrderId, state: CheckoutState, *, book: Book, now: da
 def capture_recharge(order: Order, state: CheckoutState, *, book: Book, now: datetime) -> None:
     """Give the coins of a captured order; runs in the caller's transaction, on a locked order.
 
-    Posts the recharge and, when the fan owes coins, the repayment out of them. The state's amount
-    must have been compared with the order (`rules.decide`).
+    Posts the recharge and, when the fan owes coins, the repayment out of them; the wallet takes
+    over the spend order of the order's region. The state's amount must have been compared with
+    the order (`rules.decide`).
     """
     if not connection.in_atomic_block:
         raise InvariantViolation("Coins are credited inside the order's transaction only.")
@@ -186,7 +188,9 @@ def capture_recharge(order: Order, state: CheckoutState, *, book: Book, now: dat
     order_id = OrderId(order.id)
     payment = posting.Payment(order.price, order.tax, order.channel, order.public_id)
     key = rules.step_key(order_id, order.key, Step.CREDIT)
-    book.post([posting.recharge_captured(key, now, fan, order.coins, payment)])
+    expires_at = order.coins_expire_at(now)
+    book.post([posting.recharge_captured(key, now, fan, order.coins, payment, expires_at)])
+    book.spend_in_order(fan, spend_order_of(order.region))
     wallet = book.wallet(fan, lock=True)
     if wallet.debt:
         key = rules.step_key(order_id, order.key, Step.DEBT)

@@ -15,6 +15,7 @@ from django.db import DatabaseError, InterfaceError, OperationalError, connectio
 
 from largesse.adapters.postgres import holding, linked, statements
 from largesse.adapters.postgres.columns import Row
+from largesse.adapters.postgres.lots import set_spend_order
 from largesse.adapters.postgres.statements import Steps
 from largesse.ledger.accounts import Account
 from largesse.ledger.holds import Held, Hold
@@ -102,7 +103,7 @@ class DjangoBook:
 
     def spend_in_order(self, holder: HolderId, order: SpendOrder) -> None:
         """See `Book.spend_in_order`."""
-        run(statements.set_spend_order(holder, order))
+        run(set_spend_order(holder, order))
 
     def lots(self, holder: HolderId) -> list[Lot]:
         """See `Book.lots`."""

@@ -53,6 +53,7 @@ class Migration(migrations.Migration):
                 ("version", models.PositiveIntegerField()),
                 ("currency", models.CharField(max_length=3)),
                 ("tax_basis_points", models.PositiveIntegerField(default=0)),
+                ("coins_expire_days", models.PositiveIntegerField(blank=True, null=True)),
                 ("valid_from", models.DateTimeField()),
                 ("valid_to", models.DateTimeField(blank=True, null=True)),
                 ("published_at", models.DateTimeField(blank=True, null=True)),
@@ -73,6 +74,26 @@ class Migration(migrations.Migration):
                     models.CheckConstraint(
                         condition=models.Q(("tax_basis_points__lte", 10000)),
                         name="catalog_pricebook_tax",
+                    ),
+                ],
+            },
+        ),
+        migrations.CreateModel(
+            name="SpendPolicy",
+            fields=[
+                (
+                    "region",
+                    models.CharField(max_length=16, primary_key=True, serialize=False),
+                ),
+                ("order", models.CharField(max_length=12)),
+                ("reason", models.CharField(max_length=200)),
+                ("decided_at", models.DateTimeField()),
+            ],
+            options={
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(("order__in", ["bonus_first", "paid_first"])),
+                        name="catalog_spendpolicy_order",
                     ),
                 ],
             },

@@ -59,6 +59,7 @@ class Migration(migrations.Migration):
                 ("coins", models.PositiveIntegerField()),
                 ("price_minor", models.PositiveBigIntegerField()),
                 ("tax_minor", models.PositiveBigIntegerField()),
+                ("coins_expire_days", models.PositiveIntegerField(blank=True, null=True)),
                 ("currency", models.CharField(max_length=3)),
                 ("room", models.CharField(blank=True, default="", max_length=40)),
                 ("gift", models.CharField(blank=True, default="", max_length=40)),

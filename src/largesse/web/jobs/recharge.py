@@ -1,6 +1,6 @@
-"""The janitor of recharges: orders that should have moved, notifications that wait.
+"""The janitor of recharges: late orders, notifications that wait, lots that expire.
 
-Owns two tasks and the table of who applies which kind of notification. Must not hold rules.
+Owns three tasks and the table of who applies which kind of notification. Must not hold rules.
 Invariant: a lost notification costs a fan a minute, never their coins.
 """
 
@@ -13,10 +13,12 @@ from datetime import datetime
 from procrastinate.contrib.django import app
 
 from largesse.adapters import clock
+from largesse.adapters.postgres import expiring
 from largesse.adapters.postgres.book import DjangoBook
 from largesse.adapters.providers.sandbox import PROVIDER
 from largesse.money.errors import Unavailable
 from largesse.payouts.services import refresh_payout
+from largesse.recharge.expiry.services import expire_lots
 from largesse.recharge.services import (
     Applier,
     apply_due_notifications,
@@ -58,6 +60,15 @@ def sweep_orders_task(timestamp: int) -> None:
     sweep = sweep_orders(checkouts=checkouts, book=DjangoBook(), now=clock.now())
     if sweep.asked:
         _log.info("Orders asked %d, moved %d, failed %d", sweep.asked, sweep.moved, sweep.failed)
+
+
+@app.periodic(cron="* * * * *")
+@app.task(name="recharge.expire_lots", queueing_lock="recharge.expire_lots")
+def expire_lots_task(timestamp: int) -> None:
+    """Let the coins lapse that nobody used in time."""
+    expired = expire_lots(book=DjangoBook(), queue=expiring, now=clock.now())
+    if expired.lots:
+        _log.info("Lots expired %d, with %d coins", expired.lots, expired.coins)
 
 
 @app.periodic(cron="* * * * *")
