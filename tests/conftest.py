@@ -1,19 +1,23 @@
-"""Fixtures that every test of Django code may use.
+"""Fixtures that every test of Django code may use, and what is said at the end of a run.
 
-Owns people to act as, and a fast password hash. Must not know any feature. Protects one invariant:
-a fixture builds its world through services, as the product does.
+Owns people to act as, a fast password hash, Hypothesis's profiles, and the figures that tests note.
+Must not know any feature. Protects one invariant: a fixture builds its world through services, as
+the product does.
 """
 
 from __future__ import annotations
 
+import subprocess
 from datetime import UTC, datetime
 from itertools import count
+from pathlib import Path
 from typing import Protocol
 
 import pyotp
 import pytest
 from allauth.mfa.totp.internal.auth import TOTP
 from django.test import Client
+from hypothesis import settings
 from pytest_django import Settings
 
 from largesse.money.ids import HolderId, id_from_name
@@ -23,6 +27,40 @@ from largesse.people.services import become_creator, grant_staff, register_perso
 OPERATOR_KEY = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
 PASSWORD = "correct horse battery staple"
 START = datetime(2026, 11, 22, 8, 0, tzinfo=UTC)
+
+
+# Chosen with `--hypothesis-profile=`. Tests that drive the ledger against a model take their number
+# of steps from it: many in a night, few on a second server.
+settings.register_profile("nightly", derandomize=False, print_blob=True)
+settings.register_profile("brief")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print what tests noted as figures (steps, seed, hash of the log), with the commit."""
+    reports = [
+        report for found in ("passed", "failed") for report in terminalreporter.getreports(found)
+    ]
+    noted = [
+        f"{report.nodeid}: {value}"
+        for report in reports
+        for name, value in report.user_properties
+        if name == "figures" and report.when == "call"
+    ]
+    if noted:
+        terminalreporter.section(f"figures at commit {_commit()}")
+        for line in noted:
+            terminalreporter.write_line(line)
+
+
+def _commit() -> str:
+    found = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"],
+        cwd=Path(__file__).parent,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return found.stdout.strip() or "unknown"
 
 
 class RegisterPerson(Protocol):

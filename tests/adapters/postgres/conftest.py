@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import settings
 
 from tests.adapters.postgres.ledger_world import (
     AsyncDriver,
@@ -18,9 +17,6 @@ from tests.adapters.postgres.ledger_world import (
     empty_ledger,
     known_policies,
 )
-
-# Chosen with `--hypothesis-profile=nightly`; test_model.py then runs 40 times as long.
-settings.register_profile("nightly", derandomize=False, print_blob=True)
 
 
 @pytest.fixture

@@ -20,6 +20,8 @@ UNSPENT, SPENT, DELIVERED, VOID = b"usdv"
 Where = tuple[str, str]
 """An account and its asset."""
 Changes = dict[Where, int]
+Line = tuple[str, str, int]
+"""What a posting changes for the platform: account, asset, credits minus debits."""
 
 
 @dataclass
@@ -170,19 +172,19 @@ class Street:
     # -- What was posted ---------------------------------------------------------------------------
 
     def _post(
-        self, bucket: int, holder: int, event: str, own: Changes, platform: Sequence[object] = ()
+        self, bucket: int, holder: int, event: str, own: Changes, platform: Sequence[Line] = ()
     ) -> None:
         """Write down one posting: what it changed for its holder and for the platform."""
         self.postings[bucket] += 1
         own = {where: change for where, change in own.items() if change}
         if own:
             self.history.setdefault((holder, bucket), []).append((event, own))
-        for account, asset, change in platform:  # type: ignore[misc]
+        for account, asset, change in platform:
             self.platform[bucket, account, asset] += change
 
     def balances(self) -> dict[tuple[int, int, str, str], int]:
         """Every balance that is not zero, by (bucket, holder, account, asset)."""
-        found = {(bucket, 0, *where): held for (bucket, *where), held in self.platform.items()}
+        found = {(bucket, 0, code, asset): n for (bucket, code, asset), n in self.platform.items()}
         for fan, model in self.fans.items():
             bucket = fans_bucket(fan)
             found[bucket, fan, "fan_paid", "COIN"] = model.paid.states.count(UNSPENT)
@@ -193,7 +195,11 @@ class Street:
             found[bucket, creator, "creator_pending", "DIAMOND"] = books.maturing.total()
             found[bucket, creator, "creator_available", "DIAMOND"] = books.available
             found[bucket, creator, "creator_held", "DIAMOND"] = books.held
-        return {where: held for where, held in found.items() if held}  # type: ignore[misc]
+        return {where: held for where, held in found.items() if held}
+
+    def is_frozen(self, holder: int) -> bool:
+        """A freeze stops a person's gifts and their payouts."""
+        return holder in self.fans and self.fans[holder].frozen
 
     # -- Money in ----------------------------------------------------------------------------------
 
@@ -301,7 +307,7 @@ class Street:
         model = self.fans[fan]
         taken = model.paid.unspent[: min(model.debt, model.paid.balance)]
         if taken:
-            lines: list[object] = []
+            lines: list[Line] = []
             for currency, minor in model.paid.price(taken).items():
                 lines.append(("deferred_revenue", currency, -minor))
                 lines.append(("loss", currency, minor))
@@ -334,7 +340,7 @@ class Street:
                 model.paid.mark(spent, DELIVERED)
         earned = +earned
         if earned:
-            lines: list[object] = []
+            lines: list[Line] = []
             for currency, minor in earned.items():
                 lines.append(("deferred_revenue", currency, -minor))
                 lines.append(("revenue", currency, minor))
@@ -423,12 +429,12 @@ class Street:
         lines = self._cash(-diamonds, -gross, -fee)
         self._states(creator, "payout_returned", lines, available=diamonds)
 
-    def _states(self, creator: int, event: str, lines: Sequence[object] = (), **moved: int) -> None:
+    def _states(self, creator: int, event: str, lines: Sequence[Line] = (), **moved: int) -> None:
         own = {(f"creator_{state}", "DIAMOND"): change for state, change in moved.items()}
         self._post(creators_bucket(creator), creator, event, own, lines)
 
     @staticmethod
-    def _cash(diamonds: int, gross: int, fee: int) -> list[object]:
+    def _cash(diamonds: int, gross: int, fee: int) -> list[Line]:
         return [
             ("diamond_cashed", "DIAMOND", diamonds),
             ("creator_payable", "USD", -gross),

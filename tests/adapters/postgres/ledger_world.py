@@ -19,11 +19,12 @@ import pytest
 from django.db import connection, transaction
 from psycopg.conninfo import make_conninfo
 
+from largesse.adapters.postgres import async_book, statements
 from largesse.adapters.postgres import book as django_book
-from largesse.adapters.postgres import statements
 from largesse.adapters.postgres.async_book import AsyncBook, open_pool
 from largesse.adapters.postgres.book import DjangoBook
 from largesse.adapters.postgres.rollup import RollUp, roll_up
+from largesse.adapters.postgres.statements import Steps
 from largesse.earnings.rules import SharePolicy
 from largesse.ledger import rules
 from largesse.ledger.gifts import GiftPosting, GiftResult
@@ -55,6 +56,8 @@ class Driver(Protocol):
 
     def wallet(self, holder: HolderId) -> WalletState: ...
 
+    def run(self, steps: Steps[T]) -> T: ...
+
 
 class DjangoDriver:
     """The executor on Django's connection."""
@@ -69,6 +72,10 @@ class DjangoDriver:
 
     def wallet(self, holder: HolderId) -> WalletState:
         return DjangoBook().wallet(holder)
+
+    def run(self, steps: Steps[T]) -> T:
+        with transaction.atomic():
+            return django_book.run(steps)
 
 
 class AsyncDriver:
@@ -92,6 +99,13 @@ class AsyncDriver:
 
     def wallet(self, holder: HolderId) -> WalletState:
         return self.runner.run(self.book.wallet(holder))
+
+    def run(self, steps: Steps[T]) -> T:
+        return self.runner.run(self._run(steps))
+
+    async def _run(self, steps: Steps[T]) -> T:
+        async with self.book.connection() as connected, connected.transaction():
+            return await async_book.run(connected, steps)
 
 
 def database_url() -> str:
