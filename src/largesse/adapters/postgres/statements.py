@@ -60,6 +60,11 @@ _LOT = "integer text bigint bigint bigint text text text timestamptz"
 _VOID = "integer text bigint bigint"
 _BOUND = "integer text bigint text bigint bigint"
 _GIFT = "smallint uuid bigint bigint bigint integer integer bigint integer bigint timestamptz"
+_POST_GIFT = (
+    "SELECT outcome, coalesce(seq, 0), coalesce(bonus, 0), balance FROM ledger_post_gift("  # noqa: S608
+    + ", ".join(f"%s::{kind}" for kind in _GIFT.split())
+    + ")"
+)
 _gift = attrgetter(
     "id", "fan", "creator", "room", "gift", "count", "coins", "policy", "streak_seq", "at"
 )
@@ -158,6 +163,9 @@ def post_gifts(gifts: Sequence[GiftPosting]) -> Steps[list[GiftResult]]:
     """Post a batch of gifts with sequential semantics; refusals are outcomes, not exceptions."""
     if not gifts:
         return []
+    if len(gifts) == 1:
+        rows = yield Query(_POST_GIFT, (fan_bucket(gifts[0].fan), *_gift(gifts[0])))
+        return [GiftResult(*rows[0])]
     rows = yield Query(
         _POST_GIFTS, arrays(_GIFT, [(fan_bucket(gift.fan), *_gift(gift)) for gift in gifts])
     )

@@ -138,8 +138,8 @@ BEGIN
     FROM spent s;
 END $$;
 
--- Decides and posts one gift: the exact form, which also knows replays and void serials. The caller
--- holds the lane of the bucket.
+-- Decides and posts one gift: the exact form, which also knows replays and void serials. Takes the
+-- lane of the bucket where the caller does not hold it.
 CREATE FUNCTION ledger_post_gift(
     g_bucket smallint, g_id uuid, g_fan bigint, g_creator bigint, g_room bigint,
     g_gift integer, g_count integer, g_coins bigint, g_policy integer,
@@ -148,13 +148,14 @@ CREATE FUNCTION ledger_post_gift(
 ) LANGUAGE plpgsql SET plan_cache_mode = auto AS $$
 #variable_conflict use_column
 DECLARE
-    old   ledger_gift;
-    w     ledger_wallet;
-    paid_had    bigint;
-    bonus_had   bigint;
-    paid_after  record;
-    bonus_after record;
+    old       ledger_gift;
+    w         ledger_wallet;
+    paid_had  bigint;
+    bonus_had bigint;
+    paid_to   bigint;
+    bonus_to  bigint;
 BEGIN
+    PERFORM 1 FROM ledger_bucket WHERE bucket = g_bucket FOR UPDATE;
     SELECT * INTO w FROM ledger_wallet WHERE bucket = g_bucket AND holder = g_fan;
     paid_had := coalesce(w.paid_issued - w.paid_next - w.paid_void - w.paid_held, 0);
     bonus_had := coalesce(w.bonus_issued - w.bonus_next - w.bonus_void - w.bonus_held, 0);
@@ -176,21 +177,26 @@ BEGIN
 
     bonus := CASE WHEN w.paid_first THEN g_coins - least(paid_had, g_coins)
                   ELSE least(bonus_had, g_coins) END;
-    paid_after := ledger_take_serials(
-        g_bucket, g_fan, 'paid', w.paid_next, w.paid_void, g_coins - bonus);
-    bonus_after := ledger_take_serials(
-        g_bucket, g_fan, 'bonus', w.bonus_next, w.bonus_void, bonus);
+    paid_to := w.paid_next + g_coins - bonus;
+    IF w.paid_void > 0 THEN
+        SELECT next, void_left INTO paid_to, w.paid_void FROM ledger_take_serials(
+            g_bucket, g_fan, 'paid', w.paid_next, w.paid_void, g_coins - bonus);
+    END IF;
+    bonus_to := w.bonus_next + bonus;
+    IF w.bonus_void > 0 THEN
+        SELECT next, void_left INTO bonus_to, w.bonus_void FROM ledger_take_serials(
+            g_bucket, g_fan, 'bonus', w.bonus_next, w.bonus_void, bonus);
+    END IF;
 
     UPDATE ledger_bucket SET last_seq = last_seq + 1, gift_clearing = gift_clearing + g_coins
     WHERE bucket = g_bucket RETURNING last_seq INTO seq;
     INSERT INTO ledger_gift (seq, fan, creator, room, coins, bonus, paid_from, paid_to,
         bonus_from, bonus_to, prev_seq, streak_seq, at, gift, count, policy, bucket, id)
-    VALUES (seq, g_fan, g_creator, g_room, g_coins, bonus, w.paid_next, paid_after.next,
-        w.bonus_next, bonus_after.next, w.head_seq, g_streak, g_at, g_gift, g_count, g_policy,
-        g_bucket, g_id);
+    VALUES (seq, g_fan, g_creator, g_room, g_coins, bonus, w.paid_next, paid_to, w.bonus_next,
+        bonus_to, w.head_seq, g_streak, g_at, g_gift, g_count, g_policy, g_bucket, g_id);
     UPDATE ledger_wallet
-    SET paid_next = paid_after.next, paid_void = paid_after.void_left,
-        bonus_next = bonus_after.next, bonus_void = bonus_after.void_left, head_seq = seq
+    SET paid_next = paid_to, paid_void = w.paid_void, bonus_next = bonus_to,
+        bonus_void = w.bonus_void, head_seq = seq
     WHERE bucket = g_bucket AND holder = g_fan;
     outcome := 'posted';
     balance := balance - g_coins;
