@@ -9,7 +9,8 @@ from django.core.management import CommandError, call_command
 
 from largesse.catalog import selectors, services
 from largesse.catalog.errors import BadCatalogue, NothingOnSale, PriceChanged, UnknownPackage
-from largesse.catalog.models import CoinPackage, Gift, PriceBook
+from largesse.catalog.models import CoinPackage, Gift, PriceBook, SpendPolicy
+from largesse.ledger.lots import SpendOrder
 from largesse.money.amounts import BadAmount
 from largesse.money.assets import UnknownAsset
 
@@ -146,3 +147,38 @@ def test_the_command_says_what_contradicts():
     services.publish_price_book({**BOOK, "version": 1}, NOW)
     with pytest.raises(CommandError, match="published with other prices"):
         call_command("load_catalogue")
+
+
+# --- How long coins keep, and which go first ------------------------------------------------------
+
+
+@pytest.mark.parametrize("channel", ["appstore", "playstore", "ios", ""])
+def test_coins_of_a_store_never_expire_and_the_price_book_is_refused_whole(channel):
+    before = rows()
+    with pytest.raises(BadCatalogue, match="never expire"):
+        services.publish_price_book(BOOK | {"channel": channel, "coins_expire_days": 365}, NOW)
+    assert rows() == before
+    assert services.publish_price_book(BOOK | {"channel": channel}, NOW).coins_expire_days is None
+
+
+@pytest.mark.parametrize("days", [0, -1, "365", True, 1.5])
+def test_coins_keep_for_whole_days(days):
+    with pytest.raises(BadCatalogue):
+        services.publish_price_book(BOOK | {"coins_expire_days": days}, NOW)
+
+
+def test_a_price_book_says_how_long_its_coins_keep_and_never_otherwise():
+    services.publish_price_book(BOOK | {"coins_expire_days": 365}, NOW)
+    assert selectors.packages_for("US", "web", NOW).coins_expire_days == 365
+    with pytest.raises(BadCatalogue, match="other prices"):
+        services.publish_price_book(BOOK, LATER)
+
+
+def test_bonus_coins_go_first_unless_a_region_decided_otherwise():
+    assert selectors.spend_order_of("JP") is SpendOrder.BONUS_FIRST
+    services.load_launch_catalogue(NOW)
+    assert selectors.spend_order_of("JP") is SpendOrder.PAID_FIRST
+    assert selectors.spend_order_of("US") is SpendOrder.BONUS_FIRST
+    services.decide_spend_order("JP", SpendOrder.BONUS_FIRST, reason="asked by fans", now=LATER)
+    assert selectors.spend_order_of("JP") is SpendOrder.BONUS_FIRST
+    assert SpendPolicy.objects.get(pk="JP").decided_at == LATER

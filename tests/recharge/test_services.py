@@ -10,8 +10,14 @@ from django.db import connection
 
 from largesse.adapters.postgres.book import DjangoBook
 from largesse.catalog.errors import PriceChanged, UnknownPackage
-from largesse.catalog.services import LAUNCH_PRICES, publish_price_book, read_rows
+from largesse.catalog.services import (
+    LAUNCH_PRICES,
+    decide_spend_order,
+    publish_price_book,
+    read_rows,
+)
 from largesse.ledger.errors import KeyReused
+from largesse.ledger.lots import SpendOrder
 from largesse.money.amounts import Amount
 from largesse.money.assets import asset
 from largesse.money.errors import Declined, InvariantViolation, OutcomeUnknown, Unavailable
@@ -352,6 +358,31 @@ def test_a_refund_of_the_oldest_of_two_recharges_keeps_the_other(till):
     bought(fan, till)
     refund(first, till)
     assert balance(fan) == (1200, 0)
+
+
+def test_a_wallet_spends_in_the_order_of_the_region_that_its_fan_buys_in(till):
+    decide_spend_order("EU", SpendOrder.PAID_FIRST, reason="a test", now=NOW)
+    fan = new_holder()
+    bought(fan, till)
+    assert DjangoBook().wallet(fan).order is SpendOrder.BONUS_FIRST
+    order = opened(fan, till, counts={package(500, "EU"): 1})
+    assert DjangoBook().wallet(fan).order is SpendOrder.BONUS_FIRST
+    till.set(order.checkout_id, status="captured")
+    refresh(order, till)
+    assert DjangoBook().wallet(fan).order is SpendOrder.PAID_FIRST
+    bought(fan, till)
+    assert DjangoBook().wallet(fan).order is SpendOrder.BONUS_FIRST
+
+
+def test_coins_keep_as_long_as_the_order_said(till):
+    fan = new_holder()
+    order = opened(fan, till)
+    Order.objects.filter(pk=order.pk).update(coins_expire_days=30)
+    till.set(order.checkout_id, status="captured")
+    refresh(order, till)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT expires_at FROM ledger_lot WHERE holder = %s", [fan])
+        assert cursor.fetchall() == [(NOW + timedelta(days=30),)]
 
 
 # --- The janitor ---------------------------------------------------------------------------------
