@@ -50,7 +50,7 @@ async def give_until_answered(
             if status in (200, 201):
                 acknowledged.append((fan.id, key, gift))
                 break
-            assert status in (0, 429, 503), status
+            assert status in (0, 409, 429, 503), status
             await asyncio.sleep(0.05)
 
 
@@ -76,8 +76,10 @@ def test_concurrent_senders_share_commits_and_lose_nothing(world: World, live: L
             return [one for one in results if one is not None]
 
     statuses = Counter(asyncio.run(scenario()))
-    # Twelve coins buy two pandas whatever the race; one key is one gift however often it is sent.
-    assert statuses == {201: 3, 402: 18, 200: 19}
+    # Twelve coins buy two pandas whatever the race; one key is one gift however often it is sent,
+    # and whoever asks before it is decided is told to come back.
+    assert (statuses[201], statuses[402], statuses[200] + statuses[409]) == (3, 18, 19)
+    assert len(statuses.keys() - {200, 409}) == 2, statuses
     assert world.balance(poor) == 2
     posted = {row["id"] for row in world.ledger_gifts()}
     assert len(acknowledged) == 400

@@ -110,6 +110,7 @@ def endpoints_of(channel: RoomChannel) -> Endpoints:
         key=b"",
         public_url="",
         now=lambda: datetime.now(UTC),
+        machine_now=lambda: datetime.now(UTC),
         gift_pace=gift_pace(),
         comment_pace=comment_pace(),
     )

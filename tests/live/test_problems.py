@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
 from largesse.gifting import errors
-from largesse.ledger.errors import KeyReused
+from largesse.ledger.errors import KeyInUse, KeyReused, StaleKey
 from largesse.live import problems
 from largesse.live.problems import PROBLEMS, problem
 from largesse.money.amounts import BadAmount
 from largesse.money.errors import DomainError, TransientError
 from largesse.money.ids import BadId
 
+ROOT = Path(__file__).resolve().parents[2]
 NOT_RAISED_HERE = {"room_already_open", "not_the_creator", "bad_title"}
 """Codes of gifting that only the web's commands raise."""
 
 
 def raised() -> set[str]:
     """Codes of all refusals that the live service and what it calls define."""
-    found = {BadAmount, BadId, KeyReused, TransientError}
+    found = {BadAmount, BadId, KeyInUse, KeyReused, StaleKey, TransientError}
     for module in (errors, problems):
         classes = [one for one in vars(module).values() if isinstance(one, type)]
         found |= {one for one in classes if issubclass(one, DomainError) and one is not DomainError}
@@ -27,6 +31,14 @@ def raised() -> set[str]:
 
 def test_every_code_has_its_status_and_every_status_its_code():
     assert raised() == set(PROBLEMS)
+
+
+def test_the_guide_tells_every_code_with_its_status():
+    guide = (ROOT / "docs" / "guides" / "gifts.md").read_text()
+    told = re.findall(r"^\| (\d{3}) \| `(\w+)` \|", guide, re.M)
+    assert {code: int(status) for status, code in told} == {
+        code: status for code, (status, _) in PROBLEMS.items()
+    }
 
 
 @pytest.mark.parametrize("code", sorted(PROBLEMS))

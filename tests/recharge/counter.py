@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import secrets
 from datetime import UTC, datetime
+from typing import cast
 from uuid import UUID
 
 from largesse.adapters.postgres.book import DjangoBook
@@ -41,7 +42,7 @@ def place(holder: HolderId, coins: int = 1200, count: int = 1, **other: object) 
     """Place an order for one kind of launch package."""
     wish: dict[str, object] = {
         "order_id": OrderId(id_from_bytes(secrets.token_bytes(8))),
-        "key": new_key(),
+        "key": new_key(cast("datetime", other.get("now", NOW))),
         "holder": holder,
         "counts": {package(coins): count},
         "provider": "till",

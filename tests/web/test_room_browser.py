@@ -134,10 +134,17 @@ def in_browser(scenario: Callable[[Browser], None]) -> None:
 
 
 def watch(
-    browser: Browser, site: Site, session: str = "", *, host: str = "127.0.0.1", **options: Any
+    browser: Browser,
+    site: Site,
+    session: str = "",
+    *,
+    host: str = "127.0.0.1",
+    script: str = "",
+    **options: Any,
 ) -> Page:
     """Open the room; every script error and every browser dialog fails the test."""
     context = browser.new_context(**{"viewport": DESK, **options})
+    context.add_init_script(script)
     url = site.url.replace("127.0.0.1", host)
     if session:
         context.add_cookies([{"name": "largesse_session", "value": session, "url": url}])
@@ -283,6 +290,20 @@ def test_whoever_prefers_stills_gets_stills(site: Site):
         site.live.give(world, fan, "encore")
         picture = page.locator(".room__moment img")
         expect(picture).to_have_attribute("src", re.compile(r"#still$"))
+
+    in_browser(scenario)
+
+
+@pytest.mark.parametrize("hours", [-48, 1])
+def test_a_device_whose_clock_is_wrong_gives_all_the_same(site: Site, hours: int):
+    wrong = f"Date.now = ((right) => () => right() + {hours} * 3600e3)(Date.now)"
+
+    def scenario(browser: Browser) -> None:
+        mina = watch(browser, site, site.rich, script=wrong)
+        before = balance(mina)
+        mina.locator("[data-gift=panda]").click()
+        mina.locator("[data-send]").click()
+        expect(mina.locator(".topbar [data-balance]")).to_have_text(f"{before - 5:,}")
 
     in_browser(scenario)
 

@@ -50,7 +50,7 @@ def package(coins, region="US"):
 def order(browser, *, pick=None, key=None, host="127.0.0.1:8000", **wish):
     return browser.post(
         reverse("store:place"),
-        {"pick": pick or f"{package(1200).pk}:1", "key": str(key or new_key()), **wish},
+        {"pick": pick or f"{package(1200).pk}:1", "key": str(key or new_key(clock.now())), **wish},
         headers={"host": host},
     )
 
@@ -178,7 +178,7 @@ def test_an_order_leads_to_the_checkout_and_back_to_the_coins(browser, fan, till
 
 
 def test_a_double_click_places_one_order(browser, till):
-    key = new_key()
+    key = new_key(clock.now())
     answers = {order(browser, key=key)["Location"] for _ in range(2)}
     assert len(answers) == 1
     assert Order.objects.count() == 1
@@ -203,7 +203,7 @@ def test_a_double_click_places_one_order(browser, till):
     ],
 )
 def test_a_tampered_form_orders_nothing(browser, till, form):
-    good = {"pick": f"{package(500).pk}:1", "key": str(new_key())}
+    good = {"pick": f"{package(500).pk}:1", "key": str(new_key(clock.now()))}
     answer = browser.post(reverse("store:place"), {**good, **form})
     assert answer.status_code == 302
     assert answer["Location"].startswith("/store/")

@@ -125,7 +125,9 @@ ORDER BY g.at, g.fan, g.seq
 """Gifts of the given rooms in ranges (after, upto] of buckets, oldest first."""
 
 GIFT_BY_KEY = """
-SELECT coalesce(nullif(g.streak_seq, 0), g.seq), g.at,
+SELECT g.room, g.seq, g.gift, g.count, g.coins, g.bonus, g.at,
+       (SELECT p.version FROM earnings_sharepolicy p WHERE p.number = g.policy),
+       coalesce(nullif(g.streak_seq, 0), g.seq),
        (SELECT coalesce(sum(s.count), 0)::bigint FROM ledger_gift s
         WHERE s.bucket = g.bucket AND s.fan = g.fan AND s.seq <= g.seq
           AND s.seq >= coalesce(nullif(g.streak_seq, 0), g.seq)

@@ -8,15 +8,22 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from urllib.parse import urlencode
 from uuid import UUID
 
 from largesse.gifting import tokens
-from largesse.gifting.errors import InsufficientCoins, RoomClosed, UnknownGift, WalletBlocked
+from largesse.gifting.errors import (
+    GiftRetired,
+    InsufficientCoins,
+    RoomClosed,
+    UnknownGift,
+    WalletBlocked,
+)
 from largesse.gifting.rules import (
     MESSAGE_MAX,
+    GiftType,
     Pace,
     gift_public_id,
     price_order,
@@ -24,7 +31,9 @@ from largesse.gifting.rules import (
     streak_public_id,
 )
 from largesse.gifting.tokens import RoomToken
-from largesse.ledger.errors import KeyReused
+from largesse.ledger.errors import KeyInUse, KeyReused, StaleKey
+from largesse.ledger.gifts import GiftResult
+from largesse.ledger.keys import require_fresh
 from largesse.live.exchange import Exchange
 from largesse.live.fanout import RoomChannel, Viewer
 from largesse.live.hall import Hall, comment_public_id
@@ -35,6 +44,8 @@ from largesse.live.wire import Json, coins, encode, gift_type, stamp, whole_mill
 from largesse.money.ids import HolderId, RoomId, keyed_id, public_id, require_uuid7
 
 KEEPALIVE_SECONDS = 15
+_COMMENTS = 1
+"""The scope that keeps the ids of comments apart from those of gifts."""
 _JSON: list[Header] = [(b"content-type", b"application/json")]
 _STREAM: list[Header] = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
@@ -44,7 +55,10 @@ _STREAM: list[Header] = [
 
 @dataclass(frozen=True, slots=True)
 class Endpoints:
-    """All that answering needs; `public_url` is where the store is."""
+    """All that answering needs; `public_url` is where the store is.
+
+    `now` is the product's time, `machine_now` the same without a sandbox's offset.
+    """
 
     hall: Hall
     intake: GiftIntake
@@ -52,47 +66,50 @@ class Endpoints:
     key: bytes
     public_url: str
     now: Callable[[], datetime]
+    machine_now: Callable[[], datetime]
     gift_pace: Pace
     comment_pace: Pace
+    comments_in_use: set[UUID] = field(default_factory=set)
+    """Ids of comments that are on their way to the database."""
 
     # -- Gifts ----------------------------------------------------------------------------------
 
     async def give(self, exchange: Exchange, room: RoomId) -> None:
-        """POST /live/rooms/{room}/gifts: post a gift; 201 with it, 200 when it stood before."""
+        """POST /live/rooms/{room}/gifts: post a gift; 201 with it, 200 when it stood before.
+
+        A key that stands is answered as the replay it is, for ever: however old it is, and
+        whatever became of the room, the gift and its price. Only requests that would be refused
+        are looked up for that, so a new gift costs one round trip to the database.
+        """
         token = self._require_token(exchange, room)
         body = await exchange.json()
-        key = require_uuid7(body.get("key", ""))
+        key = _require_key(body)
         channel = await self.hall.room(room)
-        gift = self._order(channel, token, keyed_id(token.holder, key), body)
-        self.gift_pace.admit(token.holder, gift.at)
-        accepted = await self.intake.submit(gift)
-        result = accepted.result
-        if result.outcome == "posted":
-            await self._keep_message(gift, accepted.first_seq)
-            await exchange.answer(201, _JSON, encode(self._gift_json(gift, accepted)))
-        elif result.outcome == "replayed":
-            stands = await self.records.gift_by_key(gift.fan, gift.id)
-            await self._keep_message(gift, stands.first_seq)
-            answer = self._gift_json(gift, Accepted(result, stands.first_seq, stands.streak_total))
-            answer |= {"at": stamp(stands.at), "replayed": True}
-            await exchange.answer(200, _JSON, encode(answer))
-        else:
-            raise self._refusal(gift, accepted)
+        at = whole_milliseconds(self.now())
+        self.gift_pace.admit(token.holder, at)
+        try:
+            self._require_fresh(key)
+            gift = self._order(channel, token, keyed_id(token.holder, key), body, at)
+            accepted = await self.intake.submit(gift)
+            if accepted.result.outcome != "posted":
+                raise self._refusal(gift, accepted)
+        except (StaleKey, RoomClosed, GiftRetired, KeyReused) as refusal:
+            standing = await self._standing_gift(channel, token, key, body)
+            if standing is None:
+                raise
+            await exchange.answer(200, _JSON, encode(standing))
+            return
+        await self._keep_message(gift, accepted.first_seq)
+        await exchange.answer(201, _JSON, encode(self._gift_json(gift, accepted)))
 
     def _order(
-        self, channel: RoomChannel, token: RoomToken, gift_id: UUID, body: Json
+        self, channel: RoomChannel, token: RoomToken, gift_id: UUID, body: Json, at: datetime
     ) -> GiftOrder:
-        slug = body.get("gift")
-        if not isinstance(slug, str):
-            raise MalformedRequest("Name the gift: send its id as the text `gift`.")
-        gift = self.hall.gifts_by_slug.get(slug)
-        if gift is None:
-            raise UnknownGift("The catalogue has no such gift.", gift=slug[:40])
+        gift = self._require_gift(body)
         count = body.get("count", 1)
         price = price_order(
             fan=token.holder, room=channel.state.facts.terms, gift=gift, count=count
         )
-        words = body.get("message")
         return GiftOrder(
             id=gift_id,
             fan=token.holder,
@@ -100,10 +117,58 @@ class Endpoints:
             gift=gift,
             count=count,
             coins=price,
-            at=whole_milliseconds(self.now()),
+            at=at,
             channel=channel,
-            message=None if words is None else require_comment(words, longest=MESSAGE_MAX),
+            message=_message(body),
         )
+
+    def _require_gift(self, body: Json) -> GiftType:
+        slug = body.get("gift")
+        if not isinstance(slug, str):
+            raise MalformedRequest("Name the gift: send its id as the text `gift`.")
+        gift = self.hall.gifts_by_slug.get(slug)
+        if gift is None:
+            raise UnknownGift("The catalogue has no such gift.", gift=slug[:40])
+        return gift
+
+    def _require_fresh(self, key: UUID) -> None:
+        require_fresh(key, now=self.now(), machine_now=self.machine_now())
+
+    async def _standing_gift(
+        self, channel: RoomChannel, token: RoomToken, key: UUID, body: Json
+    ) -> Json | None:
+        """Return the answer to a gift that stands under the key, or None.
+
+        Raises KeyReused when it stands for another wish. What counts is what the client sent: the
+        price may have changed since.
+        """
+        gift_id = keyed_id(token.holder, key)
+        stands = await self.records.gift_by_key(token.holder, gift_id)
+        if stands is None:
+            return None
+        gift, count, message = self._require_gift(body), body.get("count", 1), _message(body)
+        room = channel.state.facts.terms.id
+        said = await self.records.comment_by_key(gift_id)
+        # A crash between a gift's commit and its message's leaves none; the retry brings it.
+        is_same = said is None or said[2] == message
+        if (stands.room, stands.code, stands.count) != (room, gift.code, count) or not is_same:
+            raise _key_reused()
+        order = GiftOrder(
+            id=gift_id,
+            fan=token.holder,
+            name=token.name,
+            gift=gift,
+            count=stands.count,
+            coins=stands.coins,
+            at=stands.at,
+            channel=channel,
+            message=message,
+        )
+        await self._keep_message(order, stands.first_seq)
+        balance = await self.records.coins_of(token.holder)
+        result = GiftResult("replayed", stands.seq, stands.bonus, balance)
+        answer = self._gift_json(order, Accepted(result, stands.first_seq, stands.streak_total))
+        return answer | {"policy_version": stands.policy, "replayed": True}
 
     async def _keep_message(self, gift: GiftOrder, line_seq: int) -> None:
         if gift.message is not None:
@@ -158,7 +223,8 @@ class Endpoints:
             return WalletBlocked(
                 "This wallet cannot spend at the moment. Your balance page says why."
             )
-        return KeyReused("This key stands for another gift. Make a new UUIDv7 for every new gift.")
+        # Replayed or reused: `give` reads what stands under the key, and that tells which.
+        return _key_reused()
 
     # -- Comments -------------------------------------------------------------------------------
 
@@ -166,17 +232,22 @@ class Endpoints:
         """POST /live/rooms/{room}/comments: say something; 201, or 200 when it was said before."""
         token = self._require_token(exchange, room)
         body = await exchange.json()
-        key = require_uuid7(body.get("key", ""))
+        key = _require_key(body)
         text = require_comment(body.get("text"))
         channel = await self.hall.room(room)
-        if not channel.state.is_open:
-            raise RoomClosed("This room is closed; nobody reads comments here any more.")
         at = whole_milliseconds(self.now())
         self.comment_pace.admit(token.holder, at)
-        comment_id = keyed_id(token.holder, key)
-        is_new = await self.records.add_comment(
-            id=comment_id, room=room, holder=token.holder, gift_seq=0, text=text, at=at
-        )
+        # A scope of their own: the key of a gift is free for a comment, and the other way round.
+        comment_id = keyed_id(token.holder, keyed_id(_COMMENTS, key))
+        try:
+            self._require_fresh(key)
+            if not channel.state.is_open:
+                raise RoomClosed("This room is closed; nobody reads comments here any more.")
+            is_new = await self._add_comment(comment_id, room, token.holder, text, at)
+        except (StaleKey, RoomClosed):
+            if await self.records.comment_by_key(comment_id) is None:
+                raise
+            is_new = False
         if is_new:
             channel.state.see_comment(
                 comment_public_id(comment_id), token.holder, token.name, text, at
@@ -187,11 +258,28 @@ class Endpoints:
         answer = {"id": comment_public_id(comment_id), "text": text, "at": stamp(at)}
         await exchange.answer(201 if is_new else 200, _JSON, encode(answer))
 
+    async def _add_comment(
+        self, comment_id: UUID, room: RoomId, holder: HolderId, text: str, at: datetime
+    ) -> bool:
+        if comment_id in self.comments_in_use:
+            raise KeyInUse(
+                "The first request with this key is still being written down. "
+                "Send the same again in a second; it is said once.",
+                retry_after_seconds=1,
+            )
+        self.comments_in_use.add(comment_id)
+        try:
+            return await self.records.add_comment(
+                id=comment_id, room=room, holder=holder, gift_seq=0, text=text, at=at
+            )
+        finally:
+            self.comments_in_use.discard(comment_id)
+
     async def _require_same_comment(
         self, comment_id: UUID, room: RoomId, holder: HolderId, text: str
     ) -> datetime:
         stands = await self.records.comment_by_key(comment_id)
-        if stands[:3] != (room, holder, text):
+        if stands is None or stands[:3] != (room, holder, text):
             raise KeyReused("This key stands for another comment. Make a new UUIDv7 for each.")
         at: datetime = stands[3]
         return at
@@ -224,6 +312,25 @@ class Endpoints:
     def _require_token(self, exchange: Exchange, room: RoomId) -> RoomToken:
         exchange.require_same_family()
         return tokens.verify(self.key, exchange.bearer(), room=room, now=self.now())
+
+
+def _require_key(body: Json) -> UUID:
+    """Return the request's idempotency key; raises MalformedRequest when there is none, BadId."""
+    if "key" not in body:
+        raise MalformedRequest(
+            "Send an idempotency key: as `key`, a new UUIDv7 for every new wish, and the same one "
+            "again to repeat it."
+        )
+    return require_uuid7(body["key"])
+
+
+def _message(body: Json) -> str | None:
+    words = body.get("message")
+    return None if words is None else require_comment(words, longest=MESSAGE_MAX)
+
+
+def _key_reused() -> KeyReused:
+    return KeyReused("This key stands for another gift. Make a new UUIDv7 for every new gift.")
 
 
 def gift_pace() -> Pace:

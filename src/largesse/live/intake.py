@@ -2,7 +2,8 @@
 
 Owns the queue of gifts that wait, and the transaction that posts them. Must not know HTTP.
 Invariants: a gift is acknowledged only after its commit; gifts are decided in arrival order; while
-one batch commits, the next gathers, so the rate is bounded by the database and not by its latency.
+one batch commits, the next gathers, so the rate is bounded by the database and not by its latency;
+of two requests with one key at most one waits here.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from uuid import UUID
 from largesse.adapters.postgres.async_book import AsyncBook
 from largesse.gifting.rules import GiftType
 from largesse.gifting.streaks import Tap
+from largesse.ledger.errors import KeyInUse
 from largesse.ledger.gifts import GiftPosting, GiftResult
 from largesse.live.fanout import RoomChannel
 from largesse.live.hall import Hall
@@ -72,6 +74,9 @@ class GiftIntake:
         self._max_batch = max_batch
         self._capacity = capacity
         self._queue: deque[_Waiting] = deque()
+        # Ids that are queued or on their way to the database. Another process may hold the same
+        # one: then the bucket's lane decides, and the later of the two is answered as a replay.
+        self._in_use: set[UUID] = set()
         self._wake = asyncio.Event()
         self._is_closing = False
         self.batches = 0
@@ -80,12 +85,20 @@ class GiftIntake:
     async def submit(self, order: GiftOrder) -> Accepted:
         """Post a gift and return after its commit.
 
-        Raises TransientError when the queue is full or the database gave way: the same order may
-        be sent again and takes effect once.
+        Raises KeyInUse while an order with the same id is not decided, and TransientError when the
+        queue is full or the database gave way: in both cases the same order may be sent again and
+        takes effect once.
         """
+        if order.id in self._in_use:
+            raise KeyInUse(
+                "The first request with this key is still being posted. "
+                "Send the same again in a second; it takes effect once.",
+                retry_after_seconds=1,
+            )
         if self._is_closing or len(self._queue) >= self._capacity:
             raise TransientError("More gifts than we can post are waiting. Send it again soon.")
         answer: asyncio.Future[Accepted] = asyncio.get_running_loop().create_future()
+        self._in_use.add(order.id)
         self._queue.append(_Waiting(order, answer))
         self._wake.set()
         # The sender may hang up; what was queued is posted all the same.
@@ -152,6 +165,7 @@ class GiftIntake:
 
     def _settle(self, waiting: _Waiting, tap: Tap | None, result: GiftResult) -> None:
         order = waiting.order
+        self._in_use.discard(order.id)
         streaks = order.channel.state.streaks
         is_told = result.outcome == "posted" and self._hall.see_gift(
             order.channel.state.facts.terms.id, _committed(order, tap, result), tap
@@ -169,6 +183,7 @@ class GiftIntake:
 
     def _fail(self, batch: list[tuple[_Waiting, Tap | None]], error: Exception) -> None:
         for waiting, tap in batch:
+            self._in_use.discard(waiting.order.id)
             if tap is not None:
                 waiting.order.channel.state.streaks.refuse(tap)
             if not waiting.answer.done():

@@ -69,10 +69,20 @@ class SeenGift:
 
 @dataclass(frozen=True, slots=True)
 class StandingGift:
-    """A posted gift: the first sequence of its streak, and the streak's pieces up to it."""
+    """A posted gift as it was decided: `code` is its gift type, `policy` the version of its share.
 
-    first_seq: int
+    `first_seq` is the first sequence of its streak, `streak_total` the streak's pieces up to it.
+    """
+
+    room: RoomId
+    seq: int
+    code: int
+    count: int
+    coins: int
+    bonus: int
     at: datetime
+    policy: str
+    first_seq: int
     streak_total: int
 
 
@@ -148,15 +158,20 @@ class Records:
                 comments=await _fetch(connection, statements.ROOM_COMMENTS, room=room),
             )
 
-    async def gift_by_key(self, fan: HolderId, gift_id: UUID) -> StandingGift:
-        """Return what is known of a gift that was posted before."""
+    async def gift_by_key(self, fan: HolderId, gift_id: UUID) -> StandingGift | None:
+        """Return the gift that a fan posted under an id; None when there is none."""
         rows = await self._all(statements.GIFT_BY_KEY, bucket=fan_bucket(fan), id=gift_id)
-        return StandingGift(*rows[0])
+        return StandingGift(*rows[0]) if rows else None
 
-    async def comment_by_key(self, comment_id: UUID) -> Row:
-        """Return (room, holder, text, at) of a comment that was sent before."""
+    async def coins_of(self, fan: HolderId) -> int:
+        """Return a fan's coins, paid and bonus together."""
+        wallet = await self._book.wallet(fan)
+        return wallet.paid.balance + wallet.bonus.balance
+
+    async def comment_by_key(self, comment_id: UUID) -> Row | None:
+        """Return (room, holder, text, at) of a comment that was sent before, or None."""
         rows = await self._all(statements.COMMENT_BY_KEY, id=comment_id)
-        return rows[0]
+        return rows[0] if rows else None
 
     async def add_comment(self, **comment: object) -> bool:
         """Store a comment or a gift's message once by its id; False when it stood before."""

@@ -40,6 +40,8 @@ PRUNE_SECONDS = 60.0
 LINES_REST = timedelta(minutes=10)
 _ROOM_PREFIX = "/live/rooms/"
 
+_MACHINE_CLOCK = clock.Clock()
+
 log = logging.getLogger(__name__)
 Work = Callable[[], Awaitable[object]]
 Answer = Callable[[Exchange, RoomId], Awaitable[None]]
@@ -64,6 +66,7 @@ class LiveService:
             key=tokens.signing_key(config.secret),
             public_url=config.public_url,
             now=clock.now,
+            machine_now=_MACHINE_CLOCK.now,
             gift_pace=gift_pace(),
             comment_pace=comment_pace(),
         )

@@ -19,6 +19,7 @@ from largesse.earnings.rules import SharePolicy
 from largesse.ledger import rules as postings
 from largesse.ledger.accounts import Account
 from largesse.ledger.journals import Journal
+from largesse.ledger.keys import require_fresh
 from largesse.ledger.ports import Book
 from largesse.money.amounts import checked_minor
 from largesse.money.errors import Declined, OutcomeUnknown, Unavailable
@@ -103,14 +104,17 @@ def request_payout(
 ) -> Payout:
     """Hold up to `diamonds` for a payout; one transaction holds them and creates the payout.
 
-    The same key again returns the same payout (a double click, a retry). Raises PayoutRefused
-    with the obstacle, UnknownDestination, PayoutKeyReused and BadAmount; nothing is held then.
+    The same key again returns the same payout (a double click, a retry), however old it is; the
+    lane of the holder's bucket makes a second request wait for the first. Raises StaleKey for a key
+    that may begin nothing any more, PayoutRefused with the obstacle, UnknownDestination,
+    PayoutKeyReused and BadAmount; nothing is held then.
     """
     checked_minor(diamonds, what="number of diamonds")
     available = book.balance(holder, Account.CREATOR_AVAILABLE, lock=True)
     known = Payout.objects.filter(key=key).first()
     if known is not None:
         return _same_request(known, holder, destination_id, diamonds)
+    require_fresh(key, now=now)
     destination = selectors.destination_of(holder, destination_id)
     offer = rules.quote(diamonds, available, policy)
     obstacles = rules.preflight(

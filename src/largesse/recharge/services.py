@@ -19,6 +19,7 @@ from largesse.catalog.rules import Basket, tax_within
 from largesse.catalog.selectors import find_basket, spend_order_of
 from largesse.ledger import rules as posting
 from largesse.ledger.errors import KeyReused
+from largesse.ledger.keys import require_fresh
 from largesse.ledger.lots import lot_of
 from largesse.ledger.ports import Book
 from largesse.money.amounts import Amount
@@ -59,12 +60,15 @@ def place_order(
     """Hold the price of some packages for a fan; runs in one transaction, takes no money.
 
     `counts` says how many of each package id. The same `key` of the same fan returns the order that
-    it placed before; with other packages it raises KeyReused. Raises UnknownPackage and
-    PriceChanged of the catalogue (a retry helps only with other packages).
+    it placed before, however old it is; with other packages it raises KeyReused. Two requests at
+    once with one key place one order: the later waits at the unique index. Raises StaleKey for a
+    key that may begin nothing any more, and UnknownPackage and PriceChanged of the catalogue (a
+    retry helps only with other packages).
     """
     placed = Order.objects.filter(holder=holder, key=key).first()
     if placed is not None:
         return _require_same_wish(placed, counts)
+    require_fresh(key, now=now)
     offer, basket = find_basket(counts, now)
     order, is_new = Order.objects.get_or_create(
         holder=holder,

@@ -28,12 +28,14 @@ from largesse.adapters import clock
 from largesse.adapters.postgres.book import DjangoBook
 from largesse.earnings.selectors import current_policy
 from largesse.ledger.accounts import Account
+from largesse.ledger.errors import StaleKey
 from largesse.money.errors import DomainError, ProviderError, TransientError
 from largesse.money.ids import (
     BadId,
     HolderId,
     PayoutId,
     id_from_bytes,
+    keyed_id,
     parse_public_id,
     require_uuid7,
 )
@@ -119,9 +121,16 @@ def request_one(request: HttpRequest, creator: HolderId) -> HttpResponse:
             destination_id=parse_public_id("dst", request.POST.get("destination", "")),
             diamonds=payout_views.posted_diamonds(request.POST.get("diamonds", "")),
             payout_id=PayoutId(id_from_bytes(secrets.token_bytes(8))),
-            key=require_uuid7(request.POST.get("key", "")),
+            # A payout has its key alone: mixing the person in keeps two people's keys apart.
+            key=keyed_id(creator, require_uuid7(request.POST.get("key", ""))),
             now=clock.now(),
         )
+    except StaleKey:
+        # The key is the form's own; people are told about the page that they see.
+        messages.warning(
+            request, _("This page was open for more than a day. Check the sum, then ask again.")
+        )
+        return redirect("payouts:index")
     except DomainError as error:
         messages.error(request, error.message)
         return redirect("payouts:index")

@@ -7,7 +7,7 @@ signed-in person alone, for this room alone.
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from math import ceil
 
 from django.conf import settings
@@ -45,6 +45,7 @@ from largesse.web.pages.store_regions import CHANNEL, choose_region
 from largesse.web.templatetags.money import show_minor
 
 app_name = "room"
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @require_safe
@@ -120,6 +121,7 @@ def _facts(request: HttpRequest, room: Room, user: User | None, now: datetime) -
         "room": room.public_id,
         "live": nameable(as_opened(settings.CONFIG.live_url, request.get_host())),
         "me": me,
+        "now_ms": (now - _EPOCH) // timedelta(milliseconds=1),
         "token_url": reverse("room:token", args=[room.public_id]),
         "avatars": static("largesse/art/avatars/1.svg").removesuffix("1.svg"),
         "gifts": {

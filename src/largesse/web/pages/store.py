@@ -27,7 +27,7 @@ from largesse.adapters.postgres.book import DjangoBook
 from largesse.adapters.providers.sandbox import PROVIDER
 from largesse.catalog.errors import NothingOnSale, PriceChanged, UnknownPackage
 from largesse.catalog.selectors import find_gift, packages_for, regions_on_sale
-from largesse.ledger.errors import KeyReused
+from largesse.ledger.errors import KeyReused, StaleKey
 from largesse.money.errors import ProviderError, TransientError
 from largesse.money.ids import (
     BadId,
@@ -110,6 +110,12 @@ def place(request: HttpRequest) -> HttpResponse:
             origin=services.Origin(room=wish.room, gift=wish.gift),
             now=now,
         )
+    except StaleKey:
+        # The key is the form's own; people are told about the page that they see.
+        messages.warning(
+            request, _("This page was open for more than a day. Check the prices, then choose.")
+        )
+        return HttpResponseRedirect(f"{reverse('store:index')}?{wish.query}")
     except (UnknownPackage, PriceChanged, KeyReused, BadId) as error:
         messages.warning(request, error.message)
         return HttpResponseRedirect(f"{reverse('store:index')}?{wish.query}")

@@ -9,10 +9,10 @@
 const TRIES = 6;
 const pause = (milliseconds) => new Promise((done) => setTimeout(done, milliseconds));
 
-/** Make a UUIDv7 (RFC 9562): 48 bits of time, then random bits. */
-export function uuid7() {
+/** Make a UUIDv7 (RFC 9562): 48 bits of time in milliseconds, then random bits. */
+export function uuid7(milliseconds) {
   const bytes = crypto.getRandomValues(new Uint8Array(16));
-  let time = Date.now();
+  let time = milliseconds;
   for (let place = 5; place >= 0; place -= 1) {
     bytes[place] = time % 256;
     time = Math.floor(time / 256);
@@ -36,6 +36,8 @@ export class LiveRoom {
     this.base = `${facts.live}/live/rooms/${facts.room}`;
     this.token = facts.me?.token ?? "";
     this.tokenUrl = facts.token_url;
+    // A key whose time is far from the service's begins nothing, and many devices are wrong.
+    this.behind = facts.now_ms - Date.now();
   }
 
   /** Read the room as it stands. */
@@ -47,12 +49,16 @@ export class LiveRoom {
 
   /** Send a gift; resolves with it after its commit. Throws Refusal; onRetry tells of a new try. */
   give(gift, count, onRetry) {
-    return this.#post("gifts", { key: uuid7(), gift, count }, onRetry);
+    return this.#post("gifts", { key: this.#key(), gift, count }, onRetry);
   }
 
   /** Say something. Throws Refusal. */
   say(text) {
-    return this.#post("comments", { key: uuid7(), text });
+    return this.#post("comments", { key: this.#key(), text });
+  }
+
+  #key() {
+    return uuid7(Date.now() + this.behind);
   }
 
   async #post(tail, body, onRetry = () => {}) {
