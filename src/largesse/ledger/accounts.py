@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from largesse.ledger.errors import BadJournal
+from largesse.ledger.errors import BadJournal, Fault
 from largesse.money.ids import PLATFORM, HolderId
 
 
@@ -80,7 +80,8 @@ class AccountRef:
         if self.account.personal != (self.holder != PLATFORM):
             raise BadJournal(
                 f"{self.account.code} belongs to "
-                f"{'a person' if self.account.personal else 'the platform'}, not to {self.holder}."
+                f"{'a person' if self.account.personal else 'the platform'}, not to {self.holder}.",
+                Fault.UNKNOWN_ACCOUNT,
             )
 
     def __str__(self) -> str:

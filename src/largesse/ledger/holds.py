@@ -15,8 +15,10 @@ from uuid import UUID
 
 from largesse.ledger.accounts import AccountRef
 from largesse.ledger.errors import BadJournal, Fault, HoldResolved, UnknownHold
-from largesse.ledger.journals import Journal
+from largesse.ledger.journals import Event, Journal
+from largesse.ledger.rules import gift_transfers
 from largesse.money.assets import Asset
+from largesse.money.ids import HolderId, fan_bucket
 
 LONGEST_REASON = 100
 
@@ -66,6 +68,11 @@ class Hold:
             for (side, of), minor in net.items()
             if minor > 0 and not side.account.below_zero
         }
+
+
+def held_gift(key: UUID, at: datetime, fan: HolderId, paid: int, bonus: int) -> Journal:
+    """What a gift of so many coins would book: to be held, so that nothing else spends them."""
+    return Journal(key, Event.GIFT, fan_bucket(fan), at, gift_transfers(fan, paid, bonus))
 
 
 @dataclass(frozen=True, slots=True)

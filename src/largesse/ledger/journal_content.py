@@ -16,7 +16,7 @@ from largesse.ledger.accounts import ACCOUNTS, AccountRef
 from largesse.ledger.errors import BadJournal, Fault
 from largesse.ledger.journals import Bound, Event, Journal, NewLot, NewVoid, Transfer
 from largesse.ledger.lots import CoinClass, SerialRange
-from largesse.money.amounts import Amount, BadAmount
+from largesse.money.amounts import MAX_MINOR, Amount, BadAmount
 from largesse.money.assets import UnknownAsset, asset
 from largesse.money.ids import HolderId
 
@@ -115,7 +115,8 @@ def account_ref(text: str) -> AccountRef:
     """
     code, _, holder = _text(text).partition(":")
     account = ACCOUNTS.get(code)
-    is_whole = holder.isascii() and holder.isdigit() and len(holder) < len(str(2**63))
+    is_whole = holder.isascii() and holder.isdigit() and len(holder) <= len(str(MAX_MINOR))
+    is_whole = is_whole and int(holder) <= MAX_MINOR
     if account is None or account.personal != is_whole or (holder and not is_whole):
         raise BadJournal(f"There is no account {text!r}.", Fault.UNKNOWN_ACCOUNT)
     return AccountRef(account, HolderId(int(holder))) if holder else AccountRef(account)

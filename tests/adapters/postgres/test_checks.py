@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 
 import pytest
 from django.db import transaction
 
 from largesse.adapters.postgres import checks
 from largesse.adapters.postgres.book import DjangoBook
+from largesse.adapters.postgres.holding import hold_journal
 from largesse.ledger import rules
+from largesse.ledger.holds import Hold, held_gift
 from largesse.money.ids import HolderId
 from tests.adapters.postgres.ledger_world import (
     COMMITTED,
@@ -70,6 +73,37 @@ TAMPERINGS: list[tuple[str, str, str]] = [
         "sum of its entries",
         "UPDATE ledger_transfer SET amount = amount + 1 WHERE credit = 'revoked'",
         "revoked:0 in bucket 6",
+    ),
+    (
+        "what pending journals reserve",
+        "UPDATE ledger_wallet SET paid_held = 0 WHERE holder = 7",
+        "fan_paid:7 in bucket 7",
+    ),
+    (
+        "what pending journals reserve",
+        "UPDATE ledger_account SET held = held + 1 WHERE code = 'creator_pending'",
+        "creator_pending:1001 in bucket 105",
+    ),
+    (
+        "what pending journals reserve",
+        "UPDATE ledger_reserved SET amount = amount + 1 WHERE holder = 7",
+        "fan_paid:7 in bucket 7",
+    ),
+    ("what pending journals reserve", "DELETE FROM ledger_reserved", "fan_paid:7 in bucket 7"),
+    (
+        "what pending journals reserve",
+        "UPDATE ledger_pending SET state = 'voided', resolved_at = at WHERE holder = 7",
+        "fan_paid:7 in bucket 7",
+    ),
+    (
+        "exactly when it was posted",
+        "UPDATE ledger_pending SET state = 'posted', resolved_at = at WHERE holder = 7",
+        "hold of 7",
+    ),
+    (
+        "exactly when it was posted",
+        "UPDATE ledger_pending SET id = j.id FROM ledger_journal j WHERE j.bucket = 7 AND seq = 1",
+        "hold of 7",
     ),
     (
         "below zero",
@@ -197,6 +231,8 @@ def _small_world(ledger: DjangoDriver) -> Iterator[None]:
     ledger.post_gifts([gift("g1", 5, 20), gift("g2", 5, 31), gift("g7", 7, 24)])
     roll_up_now()
     ledger.post_gifts([gift("g3", 5, 3)])
+    coin = held_gift(key("h7"), START, HolderId(7), 1, 0)
+    ledger.run(hold_journal(Hold(coin, "undo window", START + timedelta(minutes=1))))
     assert checks.run_checks() == []
     yield
     assert checks.run_checks() == []

@@ -97,10 +97,9 @@ CHECKS = (
     Check(
         "I2",
         "a two-phase journal stands in the books exactly when it was posted",
-        "SELECT coalesce(t.debit, p.reason) || ':' || p.holder, 'hold ' || p.id || ' is ' || "
+        "SELECT 'hold of ' || p.holder, p.reason || ' ' || p.id || ' is ' || "
         "p.state || CASE WHEN j.id IS NULL THEN ' without' ELSE ' with' END || ' a journal' "
         "FROM ledger_pending p LEFT JOIN ledger_journal j ON j.bucket = p.bucket AND j.id = p.id "
-        "LEFT JOIN ledger_transfer t ON t.bucket = j.bucket AND t.seq = j.seq AND t.line = 1 "
         "WHERE (p.state = 'posted') <> (j.id IS NOT NULL) OR j.fingerprint <> p.fingerprint",
     ),
     Check(

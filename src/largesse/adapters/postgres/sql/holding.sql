@@ -108,13 +108,13 @@ BEGIN
       AND a.code = r.code AND a.asset = r.asset;
 END $$;
 
--- Ends holds: `wish` is posted, voided or expired. Returns a row a hold, in order:
+-- Ends holds: `h_wish` is posted, voided or expired. Returns a row a hold, in order:
 --   the state that it has now; `resolved` when that was done here and now;
---   'expired' also for a hold whose time had come by `at`, whether or not a sweep has seen it;
+--   'expired' also for a hold whose time had come by `h_now`, whether or not a sweep has seen it;
 --   'unknown' when nothing was held under the id.
 -- What is held is released. A hold that is to be posted is posted next, in the same transaction.
 CREATE FUNCTION ledger_resolve_holds(
-    h_bucket smallint[], h_id uuid[], wish text, at timestamptz
+    h_bucket smallint[], h_id uuid[], h_wish text, h_now timestamptz
 ) RETURNS TABLE (ord integer, outcome text, resolved boolean, content jsonb)
 LANGUAGE plpgsql SET plan_cache_mode = force_custom_plan SET enable_seqscan = off AS $$
 #variable_conflict use_column
@@ -132,13 +132,13 @@ BEGIN
         content := old.content;
         outcome := coalesce(old.state, 'unknown');
         resolved := false;
-        IF outcome = 'pending' AND (wish = 'expired') = (old.expires_at <= at) THEN
+        IF outcome = 'pending' AND (h_wish = 'expired') = (old.expires_at <= h_now) THEN
             PERFORM ledger_reserve(h.bucket, h.id, -1);
-            UPDATE ledger_pending p SET state = wish, resolved_at = at
+            UPDATE ledger_pending p SET state = h_wish, resolved_at = h_now
             WHERE p.bucket = h.bucket AND p.id = h.id;
-            outcome := wish;
+            outcome := h_wish;
             resolved := true;
-        ELSIF outcome = 'pending' AND old.expires_at <= at THEN
+        ELSIF outcome = 'pending' AND old.expires_at <= h_now THEN
             outcome := 'expired';
         END IF;
         RETURN NEXT;
