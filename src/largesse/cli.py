@@ -16,6 +16,7 @@ from largesse.commands import bench, books, holders, receipt, replay, sandbox_cl
 from largesse.commands.checkpoint import checkpoint
 from largesse.commands.explain import explain_account
 from largesse.commands.failures import EXIT_CODES_HELP, ExitCode, explain
+from largesse.commands.trace import trace
 
 app = typer.Typer(
     name="largesse",
@@ -33,6 +34,7 @@ app.command("replay", epilog=EXIT_CODES_HELP)(replay.replay)
 app.command("accounts", epilog=EXIT_CODES_HELP)(holders.list_accounts)
 app.command("statement", epilog=EXIT_CODES_HELP)(holders.show_statement)
 app.command("explain", epilog=EXIT_CODES_HELP)(explain_account)
+app.command("trace", epilog=EXIT_CODES_HELP)(trace)
 app.command("checkpoint", epilog=EXIT_CODES_HELP)(checkpoint)
 app.add_typer(bench.app, name="bench")
 app.add_typer(books.app, name="books")

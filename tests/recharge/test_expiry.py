@@ -20,7 +20,7 @@ from largesse.money.amounts import Amount
 from largesse.money.assets import asset
 from largesse.money.ids import HolderId
 from largesse.recharge.expiry.services import Expired, expire_lots
-from largesse.recharge.ports import ExpiringLot
+from largesse.recharge.ports import ExpiringLot, ExpiringLots
 from tests.adapters.postgres.ledger_world import (
     COMMITTED,
     START,
@@ -58,8 +58,8 @@ def buy(ledger: DjangoDriver, name: str, coins: int, price: Amount, tax: int, da
     ledger.post([rules.recharge_captured(key(name), START, FAN, coins, payment, at)])
 
 
-def sweep(day: float, queue: object = expiring, book: DjangoBook | None = None) -> Expired:
-    return expire_lots(book=book or DjangoBook(), queue=queue, now=START + day * DAY)  # type: ignore[arg-type]
+def sweep(day: float, queue: ExpiringLots = expiring, book: DjangoBook | None = None) -> Expired:
+    return expire_lots(book=book or DjangoBook(), queue=queue, now=START + day * DAY)
 
 
 def waiting() -> int:
@@ -126,7 +126,7 @@ class CutBook(DjangoBook):
     def __init__(self, after: int) -> None:
         self.left = after
 
-    def post(self, journals):  # type: ignore[no-untyped-def]
+    def post(self, journals):
         posted = super().post(journals)
         self.left -= 1
         if not self.left:

@@ -263,6 +263,16 @@ def trace_payout(creator: HolderId, reference: str) -> PayoutTrace | None:
     return PayoutTrace(creator, payout, tuple(found))
 
 
+def payout_place(creator: HolderId, reference: str) -> tuple[int, int] | None:
+    """Return where a payout was requested, or None."""
+    rows = _rows(
+        "SELECT bucket, seq FROM ledger_journal WHERE bucket = %s AND holder = %s "
+        "AND event = 'payout_requested' AND reference = %s",
+        (creator_bucket(creator), creator, reference),
+    )
+    return (rows[0][0], rows[0][1]) if rows else None
+
+
 def journal_at(bucket: int, seq: int) -> tuple[str, HolderId, str] | None:
     """Return event, holder and reference of a journal; None when none stands there."""
     rows = _rows(_EVENT, (bucket, seq))
