@@ -13,6 +13,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -108,12 +109,18 @@ def children(pid: int) -> list[int]:
     return found
 
 
+def kill(pid: int) -> None:
+    """SIGKILL, if it has not ended by itself in the meantime."""
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+
+
 def kill_whole_server(server: EmbeddedServer) -> None:
     """SIGKILL to the postmaster and every process of it, which cannot say goodbye."""
     os.kill(server.pid, signal.SIGSTOP)
     for pid in children(server.pid):
-        os.kill(pid, signal.SIGKILL)
-    os.kill(server.pid, signal.SIGKILL)
+        kill(pid)
+    kill(server.pid)
     assert wait_until(lambda: server.poll() is not None)
 
 
@@ -142,7 +149,7 @@ class Crowd:
         """Kill a writer or a roller; the parent starts it again."""
         victims = sorted(children(self.parent.pid))
         if victims:
-            os.kill(random.choice(victims), signal.SIGKILL)
+            kill(random.choice(victims))
 
     def kill_all(self) -> None:
         """Kill the parent, with whom the others die."""
