@@ -158,7 +158,7 @@ def _measure(options: Options, data: Path | None) -> Report:
     from largesse.simulator.bench.ledgers import BooksDisagree
     from largesse.simulator.bench.peers import PeerFailed
 
-    with _fresh_ledger(data) as url:
+    with fresh_ledger(data) as url:
         try:
             return run(url, options, progress)
         except (BooksDisagree, PeerFailed) as why:
@@ -166,7 +166,7 @@ def _measure(options: Options, data: Path | None) -> Report:
 
 
 @contextmanager
-def _fresh_ledger(data: Path | None) -> Iterator[str]:
+def fresh_ledger(data: Path | None) -> Iterator[str]:
     """Give the address of a prepared, empty ledger on a server of its own, fsync on."""
     from largesse.adapters.postgres.server import EmbeddedServer
     from largesse.commands import schema

@@ -102,16 +102,17 @@ class Comparison:
                 theirs.take_turns(
                     [_peer_turn(here[kind], number, seconds) for kind, number in ways], 1, advance
                 )
-        uniform = mine.rate((Shape.UNIFORM.value, MANY_SENDERS))
+        uniform, hot = ((shape.value, MANY_SENDERS) for shape in (Shape.UNIFORM, Shape.HOT))
         ratios = self.report.ratios
-        ratios["hot_to_uniform"] = mine.rate((Shape.HOT.value, MANY_SENDERS)) / uniform
+        ratios["hot_to_uniform"] = mine.ratio(hot, mine, uniform)
         for kind, number in ways:
             rounds = theirs.found[kind.name, number]
             self.report.ways.append(way_of(kind.name, kind.meaning, number, rounds))
         for kind in here:
             best = self.report.best_way(kind.name)
             if best is not None:
-                self.report.times[kind.name] = uniform / best.gifts_per_second
+                key = kind.name, best.connections
+                self.report.times[kind.name] = mine.ratio(uniform, theirs, key)
         ratios["copy_limit"] = self.report.times.get(peers.COPY_LIMIT.name)
         ratios["hordak"] = self.report.times.get(peers.HORDAK.name)
         self.rounds.add(mine)
@@ -128,7 +129,8 @@ class Comparison:
         with self.progress("A lone sender", len(turns) * times) as advance:
             found.take_turns(turns, times, advance)
         kind = peer.kind
-        self.report.lone_ratio = found.rate((Shape.UNIFORM.value, 1)) / found.rate((kind.name, 1))
+        lone = Shape.UNIFORM.value, 1
+        self.report.lone_ratio = found.ratio(lone, found, (kind.name, 1))
         self.report.ways.append(way_of(kind.name, kind.meaning, 1, found.found[kind.name, 1]))
 
     def _processes(self) -> None:
@@ -154,9 +156,9 @@ class Comparison:
         times = self.options.rounds
         with self.progress("Processes", len(turns) * times) as advance:
             self.rounds.take_turns(turns, times, advance)
-        alone = self.rounds.rate((_of_processes(1), MANY_SENDERS))
+        one = _of_processes(1), MANY_SENDERS
         self.report.process_ratios = {
-            number: self.rounds.rate((_of_processes(number), MANY_SENDERS)) / alone
+            number: self.rounds.ratio((_of_processes(number), MANY_SENDERS), self.rounds, one)
             for number in self.options.processes
         }
 

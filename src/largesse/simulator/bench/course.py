@@ -30,7 +30,7 @@ def run(world_url: str, options: Options, progress: Progress) -> Report:
     Raises BooksDisagree and PeerFailed: then there is no report.
     """
     report = Report(_machine(world_url, options))
-    _make_world(world_url)
+    make_world(world_url)
     if set(options.parts) - {Part.GROWTH}:
         with _copied(world_url, "engine") as url:
             Comparison(world_url, url, options, progress, report).run()
@@ -56,7 +56,7 @@ def _machine(url: str, options: Options) -> dict[str, object]:
     }
 
 
-def _make_world(url: str) -> None:
+def make_world(url: str) -> None:
     """Give every fan coins, and two of them the history whose pages are read."""
     with Engine(url) as engine:
         engine.recharge([HolderId(fan) for fan in range(FIRST_FAN, QUIET_FAN + 1)])

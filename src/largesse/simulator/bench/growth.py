@@ -18,7 +18,6 @@ from largesse.simulator.bench.plan import HISTORY, Options, Progress, Rounds
 from largesse.simulator.bench.report import MANY_SENDERS, Report, Size, row_of
 
 _FANS = {"long history": STEADY_FAN, "short history": QUIET_FAN}
-_EMPTY = "uniform, beside it an empty ledger"
 
 
 @dataclass(slots=True)
@@ -47,13 +46,14 @@ class Growth:
     def _preload(self, size: int) -> None:
         begin = time.monotonic()
         with self.progress(f"Posting up to {size:,} gifts", size - self.posted) as advance:
-            self.posted += ledgers.preload(
+            ledgers.preload(
                 self.grown_url,
                 self.posted,
                 size,
                 history=max(self.options.sizes),
                 advance=advance,
             )
+        self.posted = size
         self.seconds += time.monotonic() - begin
 
     def _check(self, given: int) -> None:
@@ -64,7 +64,8 @@ class Growth:
 
     def _measure(self, empty: Engine, grown: Engine) -> None:
         seconds, times = self.options.seconds, self.options.rounds
-        name = f"uniform, {self.posted / 1_000_000:g} M gifts before"
+        size = f"{self.posted / 1_000_000:g} M gifts before"
+        name, beside = f"uniform, {size}", f"uniform, beside {size}"
         rounds = Rounds()
         weight = ledgers.weigh(self.grown_url)
         with self.progress("Empty and grown in turns", 2 * times + 2) as advance:
@@ -73,7 +74,7 @@ class Growth:
                 advance(1)
             turns = [
                 ((case, MANY_SENDERS), _turn(engine, seconds))
-                for case, engine in ((_EMPTY, empty), (name, grown))
+                for case, engine in ((beside, empty), (name, grown))
             ]
             rounds.take_turns(turns, times, advance)
         times_ms = pages.page_times_ms({"empty": self.empty_url, "grown": self.grown_url}, _FANS)
@@ -83,8 +84,7 @@ class Growth:
                 gifts=self.posted,
                 preload_seconds=self.seconds,
                 weight=weight,
-                rate=rounds.rate((name, MANY_SENDERS)),
-                empty_rate=rounds.rate((_EMPTY, MANY_SENDERS)),
+                rate_ratio=rounds.ratio((name, MANY_SENDERS), rounds, (beside, MANY_SENDERS)),
                 page_ms=times_ms["grown"],
                 empty_page_ms=times_ms["empty"],
             )

@@ -1,11 +1,12 @@
 """What a benchmark runs: its parts, its times, and how cases take turns.
 
 Owns the choices and the keeping of rounds by case. Must not know how a round is measured.
-Invariant: cases that are compared take turns, and what is compared are medians.
+Invariant: cases that are compared take turns, and a ratio is the median of those of single turns.
 """
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -13,7 +14,7 @@ from enum import StrEnum
 
 from largesse.simulator.bench.engine import Round
 from largesse.simulator.bench.gifts import QUIET_FAN, STEADY_FAN, Shape
-from largesse.simulator.bench.report import MANY_SENDERS, median_rate
+from largesse.simulator.bench.report import MANY_SENDERS
 
 Advance = Callable[[int], None]
 Progress = Callable[[str, int], AbstractContextManager[Advance]]
@@ -81,6 +82,7 @@ class Rounds:
         for key, found in others.found.items():
             self.found.setdefault(key, []).extend(found)
 
-    def rate(self, key: Key) -> float:
-        """Return the median of a case's gifts a second."""
-        return median_rate(self.found[key])
+    def ratio(self, key: Key, others: Rounds, other: Key) -> float:
+        """Return the median of a case's rate over that of the other in the same turn."""
+        pairs = zip(self.found[key], others.found[other], strict=True)
+        return statistics.median(mine.rate / theirs.rate for mine, theirs in pairs)

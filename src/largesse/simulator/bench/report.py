@@ -44,20 +44,14 @@ class Way:
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """A grown ledger beside an empty one: gifts/s of both, and a page's time for two fans."""
+    """A grown ledger beside an empty one: its gifts/s of theirs, and pages' times for two fans."""
 
     gifts: int
     preload_seconds: float
     weight: Weight
-    rate: float
-    empty_rate: float
+    rate_ratio: float
     page_ms: dict[str, float]
     empty_page_ms: dict[str, float]
-
-    @property
-    def rate_ratio(self) -> float:
-        """The grown ledger's gifts/s over the empty one's."""
-        return self.rate / self.empty_rate
 
     @property
     def page_ratio(self) -> float:
@@ -230,15 +224,11 @@ def way_of(name: str, meaning: str, connections: int, rounds: Sequence[Round]) -
     return Way(name, meaning, connections, *_medians(rounds))
 
 
-def median_rate(rounds: Sequence[Round]) -> float:
-    """Return the median of gifts a second."""
-    return statistics.median(one.rate for one in rounds)
-
-
 def _medians(rounds: Sequence[Round]) -> tuple[int, float, float]:
     cuts = [percentiles_ms(one.latencies) for one in rounds]
     p50, p99 = (statistics.median(one) for one in zip(*cuts, strict=True))
-    return round(median_rate(rounds)), round(p50, 2), round(p99, 2)
+    rate = statistics.median(one.rate for one in rounds)
+    return round(rate), round(p50, 2), round(p99, 2)
 
 
 def _short(value: float | None) -> float | None:
