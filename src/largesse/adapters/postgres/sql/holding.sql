@@ -1,5 +1,6 @@
 -- Two-phase journals: hold, and then post, void or expire. A hold is decided one after the other in
 -- the order given, under the lanes of its buckets, so that two can never reserve the same coins.
+-- Statements inside the loops are look-ups by key, so one plan serves them all.
 
 -- Makes journals pending. Takes arrays of journals (h_*) and of what they reserve (r_*, one row an
 -- account of a journal; r_of is the 1-based position of its journal). Returns a row a journal:
@@ -13,7 +14,7 @@ CREATE FUNCTION ledger_hold_journals(
     h_expires timestamptz[], h_reason text[], h_fingerprint bytea[], h_content jsonb[],
     r_of integer[], r_holder bigint[], r_code text[], r_asset text[], r_amount bigint[]
 ) RETURNS TABLE (ord integer, outcome text, replayed boolean)
-LANGUAGE plpgsql SET plan_cache_mode = force_custom_plan SET enable_seqscan = off AS $$
+LANGUAGE plpgsql SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS $$
 #variable_conflict use_column
 DECLARE
     h record;
@@ -22,19 +23,26 @@ BEGIN
     WHERE b.bucket = ANY (ARRAY(SELECT DISTINCT unnest(h_bucket))) ORDER BY b.bucket FOR UPDATE;
 
     FOR h IN
-        SELECT * FROM unnest(h_bucket, h_id, h_event, h_holder, h_at, h_expires, h_reason,
-                             h_fingerprint, h_content)
+        SELECT u.*, n.holders, n.codes, n.assets, n.amounts
+        FROM unnest(h_bucket, h_id, h_event, h_holder, h_at, h_expires, h_reason,
+                    h_fingerprint, h_content)
             WITH ORDINALITY
             u (bucket, id, event, holder, at, expires, reason, fingerprint, content, ord)
+        LEFT JOIN (SELECT r.j, array_agg(r.holder) AS holders, array_agg(r.code) AS codes,
+                          array_agg(r.asset) AS assets, array_agg(r.amount) AS amounts
+                   FROM unnest(r_of, r_holder, r_code, r_asset, r_amount)
+                       r (j, holder, code, asset, amount)
+                   GROUP BY r.j) n ON n.j = u.ord
+        ORDER BY u.ord
     LOOP
         ord := h.ord;
         outcome := ledger_held_before(h.bucket, h.id, h.reason, h.fingerprint);
         replayed := outcome IS NOT NULL AND outcome <> 'key_reused';
         outcome := coalesce(outcome, ledger_blocked(h.bucket, h.holder, h.event));
         IF outcome IS NULL AND EXISTS (
-            SELECT 1 FROM unnest(r_of, r_holder, r_code, r_asset, r_amount)
-                r (j, holder, code, asset, amount)
-            WHERE r.j = h.ord AND NOT EXISTS (
+            SELECT 1 FROM unnest(h.holders, h.codes, h.assets, h.amounts)
+                r (holder, code, asset, amount)
+            WHERE NOT EXISTS (
                 SELECT 1 FROM ledger_account a
                 WHERE a.bucket = h.bucket AND a.holder = r.holder AND a.code = r.code
                   AND a.asset = r.asset AND a.balance - a.held >= r.amount
@@ -53,9 +61,8 @@ BEGIN
             VALUES (h.holder, h.at, h.expires, h.bucket, h.id, h.reason, h.fingerprint, h.content);
             INSERT INTO ledger_reserved (holder, amount, bucket, id, code, asset)
             SELECT r.holder, r.amount, h.bucket, h.id, r.code, r.asset
-            FROM unnest(r_of, r_holder, r_code, r_asset, r_amount)
-                r (j, holder, code, asset, amount)
-            WHERE r.j = h.ord;
+            FROM unnest(h.holders, h.codes, h.assets, h.amounts)
+                r (holder, code, asset, amount);
             PERFORM ledger_reserve(h.bucket, h.id, 1);
             outcome := 'pending';
         END IF;
@@ -67,27 +74,29 @@ END $$;
 -- anything else; null when it is new.
 CREATE FUNCTION ledger_held_before(
     h_bucket smallint, h_id uuid, h_reason text, h_fingerprint bytea
-) RETURNS text LANGUAGE sql STABLE AS $$
-    SELECT coalesce(
+) RETURNS text LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN coalesce(
         (SELECT CASE WHEN (reason, fingerprint) = (h_reason, h_fingerprint)
                      THEN state ELSE 'key_reused' END
          FROM ledger_pending WHERE bucket = h_bucket AND id = h_id),
         (SELECT CASE WHEN fingerprint = h_fingerprint THEN 'posted' ELSE 'key_reused' END
-         FROM ledger_journal WHERE bucket = h_bucket AND id = h_id))
-$$;
+         FROM ledger_journal WHERE bucket = h_bucket AND id = h_id));
+END $$;
 
 -- What blocks an event of a holder: a freeze stops gifts and payouts, a debt stops gifts. Nothing
 -- stops what corrects the books.
 CREATE FUNCTION ledger_blocked(b_bucket smallint, b_holder bigint, b_event text)
-RETURNS text LANGUAGE sql STABLE AS $$
-    SELECT CASE b_event
+RETURNS text LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN CASE b_event
         WHEN 'gift' THEN
             (SELECT CASE WHEN frozen THEN 'frozen' WHEN debt > 0 THEN 'in_debt' END
              FROM ledger_wallet WHERE bucket = b_bucket AND holder = b_holder)
         WHEN 'payout_requested' THEN
             (SELECT 'frozen' FROM ledger_freeze WHERE bucket = b_bucket AND holder = b_holder)
-    END
-$$;
+    END;
+END $$;
 
 -- Reserves (sign 1) or releases (sign -1) what a hold debits.
 CREATE FUNCTION ledger_reserve(r_bucket smallint, r_id uuid, sign integer)
@@ -116,7 +125,7 @@ END $$;
 CREATE FUNCTION ledger_resolve_holds(
     h_bucket smallint[], h_id uuid[], h_wish text, h_now timestamptz
 ) RETURNS TABLE (ord integer, outcome text, resolved boolean, content jsonb)
-LANGUAGE plpgsql SET plan_cache_mode = force_custom_plan SET enable_seqscan = off AS $$
+LANGUAGE plpgsql SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS $$
 #variable_conflict use_column
 DECLARE
     h   record;
