@@ -208,6 +208,46 @@ TAMPERINGS: list[tuple[str, str, str]] = [
     ("what its roll-up decided", "DELETE FROM ledger_earning", "creator_pending:1001"),
     ("wait to mature", "DELETE FROM ledger_maturing WHERE holder = 1001", "creator_pending:1001"),
     (
+        "a bonus is free",
+        "UPDATE ledger_lot SET price_minor = 1 WHERE class = 'bonus'",
+        "bonus coins of fan 5",
+    ),
+    (
+        "void or unspent",
+        "UPDATE ledger_gift SET paid_from = 3 WHERE fan = 7",
+        "paid coins of fan 7",
+    ),
+    (
+        "void or unspent",
+        "UPDATE ledger_gift SET bonus_to = bonus_to - 1 WHERE fan = 5 AND bonus > 0",
+        "bonus coins of fan 5",
+    ),
+    (
+        "counts the void serials",
+        "UPDATE ledger_wallet SET paid_void = paid_void + 1 WHERE holder = 5",
+        "paid coins of fan 5",
+    ),
+    (
+        "counts the void serials",
+        "INSERT INTO ledger_void VALUES (7, 21, 22, 1, 7, 'paid')",
+        "paid coins of fan 7",
+    ),
+    (
+        "in the order that was decided for",
+        "UPDATE ledger_gift SET bonus = bonus - 1 WHERE fan = 5 AND bonus > 0",
+        "fan 5",
+    ),
+    (
+        "in the order that was decided for",
+        "INSERT INTO ledger_spend_order VALUES (5, 2, 5, true)",
+        "fan 5",
+    ),
+    (
+        "decided last",
+        "UPDATE ledger_wallet SET paid_first = true WHERE holder = 6",
+        "fan 6",
+    ),
+    (
         "wait to mature",
         "UPDATE ledger_maturing SET diamonds = diamonds + 1 WHERE holder = 1001",
         "creator_pending:1001",

@@ -1,8 +1,9 @@
 """The books checked: every invariant of the ledger as a query that names what breaks it.
 
-Owns the invariants I1 to I5 over the stored rows; I4's other half, that every captured order has
-its lot, is `finance.rules`. Must not repair anything. Invariant: all checks see one snapshot, and
-an empty result means that the books hold.
+Owns the invariants I1 to I5 over the stored rows; those of lots and of the order in which they are
+spent (I9) are in `checks_of_lots`, and I4's other half, that every captured order has its lot, is
+`finance.rules`. Must not repair anything. Invariant: all checks see one snapshot, and an empty
+result means that the books hold.
 
 A check's SQL returns (account, message) a break. `:entries` stands for all postings as signed
 changes, credits positive: the transfers' two sides, and the gifts' two sides.
@@ -15,6 +16,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from django.db import connection
+
+from largesse.adapters.postgres.checks_of_lots import CHECKS_OF_LOTS
 
 ENTRIES = """
     SELECT bucket, debit_holder AS holder, debit AS code, asset, -amount AS change
@@ -141,6 +144,7 @@ CHECKS = (
         "WHERE (coalesce(l.coins, 0), coalesce(l.last, 0), coalesce(l.jumps, 0)) "
         "<> (coalesce(w.issued, 0), coalesce(w.issued, 0), 0)",
     ),
+    *(Check(*one) for one in CHECKS_OF_LOTS),
     Check(
         "I5",
         "the sequence of every bucket has no gap and no double",
