@@ -3,8 +3,6 @@
 Owns an independent account of the street for the model-based tests. Must not use the product's
 purses, rules, splits or SQL: two answers by one method would prove nothing. Invariant: it is so
 simple that one can see that it is right.
-
-A wallet's coins are a row of letters, one a coin in order of issue, so that a serial is a position.
 """
 
 from __future__ import annotations
@@ -14,77 +12,20 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-UNSPENT, SPENT, DELIVERED, VOID = b"usdv"
-"""What became of a coin. A spent coin is delivered when the close has taken its price."""
+from tests.adapters.postgres.coin_model import (
+    DELIVERED,
+    SPENT,
+    UNSPENT,
+    VOID,
+    Coins,
+    LotModel,
+)
 
 Where = tuple[str, str]
 """An account and its asset."""
 Changes = dict[Where, int]
 Line = tuple[str, str, int]
 """What a posting changes for the platform: account, asset, credits minus debits."""
-
-
-@dataclass
-class LotModel:
-    """Coins issued together: who brought them, where they start, and what was paid."""
-
-    name: str
-    start: int
-    coins: int
-    net: int = 0
-    tax: int = 0
-    currency: str = ""
-    expires_at: datetime | None = None
-    taken_back: int = 0
-
-    @property
-    def stop(self) -> int:
-        return self.start + self.coins
-
-    def part(self, total: int, serial: int) -> int:
-        """The part of a total that one coin bears, such that all coins sum to the total."""
-        position = serial - self.start
-        return total * (position + 1) // self.coins - total * position // self.coins
-
-
-@dataclass
-class Coins:
-    """All coins of one class that a fan ever had, and their lots."""
-
-    states: bytearray = field(default_factory=bytearray)
-    lots: list[LotModel] = field(default_factory=list)
-    held: int = 0
-
-    def add(self, lot: LotModel) -> None:
-        lot.start = len(self.states)
-        self.lots.append(lot)
-        self.states += bytes([UNSPENT]) * lot.coins
-
-    @property
-    def balance(self) -> int:
-        """Coins that can be spent: holds count coins, they name none."""
-        return self.states.count(UNSPENT) - self.held
-
-    @property
-    def next(self) -> int:
-        """The serial after the last that was spent."""
-        return max(self.states.rfind(SPENT), self.states.rfind(DELIVERED)) + 1
-
-    @property
-    def unspent(self) -> list[int]:
-        return [serial for serial, state in enumerate(self.states) if state == UNSPENT]
-
-    def mark(self, serials: Iterable[int], state: int) -> None:
-        for serial in serials:
-            self.states[serial] = state
-
-    def price(self, serials: Iterable[int]) -> Counter[str]:
-        """What was paid for coins, without tax, in minor units per currency."""
-        total: Counter[str] = Counter()
-        for serial in serials:
-            lot = next(lot for lot in self.lots if lot.start <= serial < lot.stop)
-            total[lot.currency] += lot.part(lot.net, serial)
-        return total
 
 
 @dataclass
@@ -104,6 +45,18 @@ class FanModel:
     @property
     def blocked(self) -> bool:
         return self.frozen or self.debt > 0
+
+
+@dataclass
+class PendingModel:
+    """A journal that is pending: what it reserves of its holder's coins or diamonds, until when."""
+
+    holder: int
+    expires_at: datetime
+    paid: int = 0
+    bonus: int = 0
+    diamonds: int = 0
+    state: str = "pending"
 
 
 @dataclass(frozen=True)
@@ -131,6 +84,10 @@ class CreatorModel:
     held: int = 0
     reserved: int = 0
     """Of the available ones, those that a pending journal reserves."""
+
+    @property
+    def free(self) -> int:
+        return self.available - self.reserved
 
 
 @dataclass(frozen=True)
@@ -204,9 +161,16 @@ class Street:
     # -- Money in ----------------------------------------------------------------------------------
 
     def recharge(
-        self, name: str, fan: int, coins: int, price: int, tax: int, currency: str
+        self,
+        name: str,
+        fan: int,
+        coins: int,
+        price: int,
+        tax: int,
+        currency: str,
+        expires_at: datetime | None = None,
     ) -> None:
-        lot = LotModel(name, 0, coins, price - tax, tax, currency)
+        lot = LotModel(name, 0, coins, price - tax, tax, currency, expires_at)
         self.fans[fan].paid.add(lot)
         bucket = fans_bucket(fan)
         if price > tax:
@@ -317,16 +281,65 @@ class Street:
             self._post(fans_bucket(fan), fan, "debt_repaid", own, lines)
         return len(taken)
 
-    def expire(self, fan: int, lot: LotModel) -> int:
-        """Take what is left of a bonus lot; returns how many coins lapsed."""
-        bonus = self.fans[fan].bonus
-        lapsed = [serial for serial in bonus.unspent if lot.start <= serial < lot.stop]
-        if lapsed:
-            bonus.mark(lapsed, VOID)
-            own = {("fan_bonus", "COIN"): -len(lapsed)}
-            lines = [("expired", "COIN", len(lapsed))]
+    def sweep(self, now: datetime) -> tuple[int, int]:
+        """Let lots lapse whose time has come, but no class of which coins are held."""
+        due = [
+            (fans_bucket(fan), lot.expires_at, fan, kind, lot.start, lot)
+            for fan, model in self.fans.items()
+            for kind, coins in (("bonus", model.bonus), ("paid", model.paid))
+            for lot in coins.lots
+            if lot.expires_at is not None and lot.expires_at <= now and not coins.held
+        ]
+        lapsed = 0
+        for _, _, fan, kind, _, lot in sorted(due, key=lambda row: row[:5]):
+            lot.expires_at = None
+            lapsed += self._expire(fan, kind, lot)
+        return len(due), lapsed
+
+    def _expire(self, fan: int, kind: str, lot: LotModel) -> int:
+        """Take what is left of a lot; what was paid for it is earned."""
+        coins = self.fans[fan].paid if kind == "paid" else self.fans[fan].bonus
+        taken = [serial for serial in coins.unspent if lot.start <= serial < lot.stop]
+        if taken:
+            minor = coins.price(taken)[lot.currency]
+            coins.mark(taken, VOID)
+            lines = [("expired", "COIN", len(taken))]
+            lines += [("deferred_revenue", lot.currency, -minor), ("revenue", lot.currency, minor)]
+            own = {(f"fan_{kind}", "COIN"): -len(taken)}
             self._post(fans_bucket(fan), fan, "expiry", own, lines)
-        return len(lapsed)
+        return len(taken)
+
+    # -- Holds -------------------------------------------------------------------------------------
+
+    def hold(self, wish: PendingModel) -> str:
+        """Reserve what a pending journal will debit, or say why not."""
+        if wish.paid or wish.bonus:
+            fan = self.fans[wish.holder]
+            if fan.frozen:
+                return "frozen"
+            if fan.debt:
+                return "in_debt"
+            if wish.paid > fan.paid.balance or wish.bonus > fan.bonus.balance:
+                return "insufficient"
+        if wish.diamonds:
+            if self.is_frozen(wish.holder):
+                return "frozen"
+            if wish.diamonds > self.creators[wish.holder].free:
+                return "insufficient"
+        self._reserve(wish, 1)
+        return "pending"
+
+    def end_hold(self, pending: PendingModel, state: str) -> None:
+        """Release what a pending journal reserved."""
+        pending.state = state
+        self._reserve(pending, -1)
+
+    def _reserve(self, pending: PendingModel, sign: int) -> None:
+        if pending.paid or pending.bonus:
+            self.fans[pending.holder].paid.held += sign * pending.paid
+            self.fans[pending.holder].bonus.held += sign * pending.bonus
+        if pending.diamonds:
+            self.creators[pending.holder].reserved += sign * pending.diamonds
 
     # -- The close ---------------------------------------------------------------------------------
 

@@ -6,19 +6,22 @@ machine does. Invariant: what is to happen is drawn from the model; the product 
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from django.db import transaction
 from hypothesis import strategies as st
 from hypothesis.stateful import precondition
 
-from largesse.adapters.postgres import closing, settling
+from largesse.adapters.postgres import closing, expiring, settling
 from largesse.adapters.postgres.book import DjangoBook
 from largesse.ledger import rules
-from largesse.ledger.accounts import Account
 from largesse.ledger.errors import BadJournal
-from largesse.ledger.lots import SerialRange, lot_of
+from largesse.ledger.lots import lot_of
 from largesse.money.ids import HolderId
-from tests.adapters.postgres.ledger_model import UNSPENT, LotModel, fans_bucket
+from largesse.recharge.expiry.services import expire_lots
+from tests.adapters.postgres.coin_model import UNSPENT, LotModel
+from tests.adapters.postgres.ledger_model import fans_bucket
 from tests.adapters.postgres.ledger_world import key
 from tests.adapters.postgres.model_machine import FANS, Machine, fans, money, picks, step
 
@@ -106,20 +109,21 @@ class BackRules(Machine):
         if made is not None:
             self.post(made)
 
-    def _expire(self, fan: int, lot: LotModel) -> None:
-        name, holder = self.name(), HolderId(fan)
-        purse = self.driver().wallet(holder).bonus
-        made = rules.expiry(key(name), self.now, holder, purse, SerialRange(lot.start, lot.stop))
-        lapsed = -made.change(Account.FAN_BONUS) if made is not None else 0
-        assert self.street.expire(fan, lot) == lapsed
-        if made is not None:
-            self.post(made)
-
-    @precondition(lambda self: any(model.bonus.lots for model in self.street.fans.values()))
-    @step(pick=picks)
-    def expire_a_grant(self, pick: int) -> None:
-        granted = [(fan, lot) for fan in FANS for lot in self.street.fans[fan].bonus.lots]
-        self._expire(*granted[pick % len(granted)])
+    @step(hours=st.integers(0, 30))
+    def sweep_lots(self, hours: int) -> None:
+        """Let lots lapse whose time has come; where there is none, go on to the next that will."""
+        self.now += timedelta(hours=hours)
+        lots = [
+            lot.expires_at
+            for model in self.street.fans.values()
+            for lot in (*model.bonus.lots, *model.paid.lots)
+            if lot.expires_at is not None
+        ]
+        if lots:
+            self.now = max(self.now, min(lots))
+        done = expire_lots(book=DjangoBook(), queue=expiring, now=self.now)
+        assert (done.lots, done.coins) == self.street.sweep(self.now)
+        self.tally.note("swept", done.lots, done.coins)
 
     @step(bucket=st.sampled_from(BUCKETS))
     def close_fans(self, bucket: int) -> None:

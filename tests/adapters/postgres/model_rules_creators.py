@@ -51,12 +51,12 @@ class CreatorRules(Machine):
         self.now += timedelta(days=days)
         self.matured()
 
-    @precondition(lambda self: any(c.available for c in self.street.creators.values()))
+    @precondition(lambda self: any(c.free for c in self.street.creators.values()))
     @step(pick=picks, share=st.integers(1, 4))
     def request_payout(self, pick: int, share: int) -> None:
-        able = [creator for creator in CREATORS if self.street.creators[creator].available]
+        able = [creator for creator in CREATORS if self.street.creators[creator].free]
         creator = able[pick % len(able)]
-        diamonds = -(-self.street.creators[creator].available // share)
+        diamonds = -(-self.street.creators[creator].free // share)
         if self.street.is_frozen(creator):
             name = self.name()
             made = rules.payout_requested(key(name), self.now, HolderId(creator), diamonds, name)
@@ -69,7 +69,7 @@ class CreatorRules(Machine):
     def request_more_than_there_is(self, creator: int, beyond: int) -> None:
         """The refusal takes the whole call with it."""
         name = self.name()
-        diamonds = self.street.creators[creator].available + beyond
+        diamonds = self.street.creators[creator].free + beyond
         made = rules.payout_requested(key(name), self.now, HolderId(creator), diamonds, name)
         with pytest.raises(Frozen if self.street.is_frozen(creator) else InsufficientBalance):
             self.driver().post([recharge(f"{name}, not", 5, 1), made])
@@ -87,7 +87,7 @@ class CreatorRules(Machine):
 
     def _can_request(self, creator: int) -> bool:
         books = self.street.creators[creator]
-        return books.available > 0 and not self.street.is_frozen(creator)
+        return books.free > 0 and not self.street.is_frozen(creator)
 
     def _has_payout(self, *, is_settled: bool) -> bool:
         return any(payout.is_settled is is_settled for payout in self.payouts) or any(

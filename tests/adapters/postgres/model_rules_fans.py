@@ -12,11 +12,16 @@ from datetime import timedelta
 import pytest
 from hypothesis import strategies as st
 
+from largesse.adapters.postgres.lots import set_spend_order
 from largesse.ledger import rules
-from largesse.ledger.errors import KeyReused
-from largesse.ledger.lots import SerialRange
+from largesse.ledger.accounts import Account, AccountRef
+from largesse.ledger.errors import BalanceConstraint, KeyReused
+from largesse.ledger.journals import Bound
+from largesse.ledger.lots import SerialRange, SpendOrder
+from largesse.money.assets import COIN
 from largesse.money.ids import HolderId
-from tests.adapters.postgres.ledger_world import recharge, usd
+from tests.adapters.postgres.coin_model import UNSPENT
+from tests.adapters.postgres.ledger_world import bonus, recharge, usd
 from tests.adapters.postgres.model_machine import (
     FANS,
     Machine,
@@ -56,6 +61,36 @@ class FanRules(Machine):
     @step(fan=fans, count=coins, days=st.integers(1, 10))
     def grant_until(self, fan: int, count: int, days: int) -> None:
         self.post(self.granted(fan, count, self.now + timedelta(days=days)))
+
+    @step(fan=fans, count=coins, price=prices, days=st.integers(1, 10))
+    def recharge_until(self, fan: int, count: int, price: int, days: int) -> None:
+        end = self.now + timedelta(days=days)
+        self.post(self.bought(fan, count, price, price // 10, "USD", end))
+
+    @step(fan=fans, order=st.sampled_from(SpendOrder))
+    def choose_a_spend_order(self, fan: int, order: SpendOrder) -> None:
+        self.driver().run(set_spend_order(HolderId(fan), order))
+        self.street.fans[fan].paid_first = order is SpendOrder.PAID_FIRST
+
+    @step(fan=fans, count=coins, slack=st.integers(-2, 2), is_floor=st.booleans())
+    def recharge_under_a_bound(self, fan: int, count: int, slack: int, is_floor: bool) -> None:
+        """A limit on the coins afterwards, held ones included; beyond it nothing is posted."""
+        after = self.street.fans[fan].paid.states.count(UNSPENT) + count
+        limit, holder = after + slack, HolderId(fan)
+        bound = Bound(
+            AccountRef(Account.FAN_PAID, holder),
+            COIN,
+            at_least=limit if is_floor and limit >= 0 else None,
+            at_most=None if is_floor and limit >= 0 else limit,
+        )
+        is_broken = slack > 0 if bound.at_least is not None else slack < 0
+        if is_broken:
+            wrong = replace(recharge(self.name(), fan, count), bounds=(bound,))
+            with pytest.raises(BalanceConstraint) as refused:
+                self.driver().post([bonus(f"{self.name()}, not", fan, 1), wrong])
+            assert refused.value.data["balance"] == after
+        else:
+            self.post(replace(self.bought(fan, count, 20, 2, "USD"), bounds=(bound,)))
 
     @step(picked=st.lists(picks, min_size=1, max_size=3), fan=fans)
     def replay_journals(self, picked: list[int], fan: int) -> None:
