@@ -31,7 +31,6 @@ import psycopg
 from largesse.commands.bench import fresh_ledger
 from largesse.commands.printing import progress
 from largesse.simulator.bench import ledgers
-from largesse.simulator.bench.course import make_world
 
 TABLES = ("one_table", "partitioned")
 MONTHS = 24
@@ -234,6 +233,9 @@ def filled(rows: int, data: Path | None) -> Iterator[Tables]:
     held = BATCHES * BATCH + LONE_ROWS
     total = rows + held + held % 2
     with fresh_ledger(data) as url:
+        # It needs Django, which the fresh ledger has loaded.
+        from largesse.simulator.bench.course import make_world
+
         make_world(url)
         with progress("Posting gifts", total) as advance:
             ledgers.preload(url, 0, total, history=total, advance=advance)

@@ -42,7 +42,9 @@ def gifts(  # noqa: PLR0913, PLR0917 - an option each
     ] = False,
     parts: Annotated[
         str | None,
-        typer.Option(metavar="P,P", help="Of senders, peers, processes and growth; default all."),
+        typer.Option(
+            metavar="P,P", help="Of senders, peers, processes, growth and live; default all."
+        ),
     ] = None,
     senders: Annotated[
         str | None, typer.Option(metavar="N,N", help="Senders; default 1,32,256,2048.")
@@ -154,14 +156,17 @@ def _choices(kind: type[Choice], option: str, text: str | None) -> tuple[Choice,
 
 def _measure(options: Options, data: Path | None) -> Report:
     from largesse.commands.printing import progress
-    from largesse.simulator.bench.course import run
     from largesse.simulator.bench.ledgers import BooksDisagree
     from largesse.simulator.bench.peers import PeerFailed
 
     with fresh_ledger(data) as url:
+        # It needs Django, which the fresh ledger has loaded.
+        from largesse.simulator.bench.course import run
+        from largesse.simulator.bench.live import LiveFailed
+
         try:
             return run(url, options, progress)
-        except (BooksDisagree, PeerFailed) as why:
+        except (BooksDisagree, PeerFailed, LiveFailed) as why:
             raise CommandFailure(f"There is no report. {why}") from why
 
 

@@ -20,6 +20,7 @@ from largesse.simulator.bench.comparison import Comparison
 from largesse.simulator.bench.engine import Engine
 from largesse.simulator.bench.gifts import FIRST_FAN, QUIET_FAN, GiftMaker
 from largesse.simulator.bench.growth import Growth
+from largesse.simulator.bench.live import live_megabytes
 from largesse.simulator.bench.plan import HISTORY, Options, Part, Progress
 from largesse.simulator.bench.report import Report
 
@@ -27,16 +28,20 @@ from largesse.simulator.bench.report import Report
 def run(world_url: str, options: Options, progress: Progress) -> Report:
     """Run the chosen parts on the server of a prepared, empty ledger; return what was found.
 
-    Raises BooksDisagree and PeerFailed: then there is no report.
+    Raises BooksDisagree, PeerFailed and LiveFailed: then there is no report.
     """
     report = Report(_machine(world_url, options))
     make_world(world_url)
-    if set(options.parts) - {Part.GROWTH}:
+    if {Part.SENDERS, Part.PEERS, Part.PROCESSES} & set(options.parts):
         with _copied(world_url, "engine") as url:
             Comparison(world_url, url, options, progress, report).run()
     if Part.GROWTH in options.parts and options.sizes:
         with _copied(world_url, "empty") as empty, _copied(world_url, "grown") as grown:
             Growth(empty, grown, options, progress, report).run()
+    if Part.LIVE in options.parts:
+        with _copied(world_url, "live") as url, progress("A live process", 1) as advance:
+            report.live_mb = live_megabytes(url)
+            advance(1)
     return report
 
 

@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 import psycopg
 from psycopg import sql
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.conninfo import conninfo_to_dict
 
 from largesse.simulator.bench.gifts import CREATORS, FANS, FIRST_CREATOR, FIRST_FAN
 
@@ -87,7 +88,7 @@ class Weight:
 
 def database(url: str, name: str) -> str:
     """Return the address of another database on the same server."""
-    return make_conninfo(url, dbname=name)
+    return urlsplit(url)._replace(path=f"/{name}").geturl()
 
 
 def name_of(url: str) -> str:

@@ -30,6 +30,7 @@ class Part(StrEnum):
     PEERS = "peers"
     PROCESSES = "processes"
     GROWTH = "growth"
+    LIVE = "live"
 
 
 @dataclass(frozen=True, slots=True)
