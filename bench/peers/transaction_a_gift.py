@@ -14,7 +14,7 @@ from bench.peers.protocol import Counted, serve
 from largesse.adapters.postgres.async_book import AsyncBook, open_pool
 from largesse.ledger.gifts import GiftPosting
 from largesse.simulator.bench.gifts import GiftMaker, Shape
-from largesse.simulator.bench.ledgers import check_coins
+from largesse.simulator.bench.ledgers import check_coins, weigh
 
 _FASTEST_SENDER = 1_000
 """Gifts a second and connection that are made before the clock starts."""
@@ -26,6 +26,7 @@ class TransactionAGift:
     def __init__(self, url: str, _engine_url: str) -> None:
         self._url = url
         self._maker = GiftMaker(1)
+        self._before = weigh(url).gifts
         self._given = 0
 
     def round(self, seconds: float, connections: int) -> Counted:
@@ -61,8 +62,8 @@ class TransactionAGift:
         return Counted(len(latencies), elapsed, latencies)
 
     def check(self) -> int:
-        """Return the gifts that the books hold; see `Peer.check`."""
-        check_coins(self._url, self._given)
+        """Return the gifts of all rounds, which the books hold; see `Peer.check`."""
+        check_coins(self._url, self._before + self._given)
         return self._given
 
 
