@@ -145,7 +145,7 @@ CREATE FUNCTION ledger_post_gift(
     g_gift integer, g_count integer, g_coins bigint, g_policy integer,
     g_streak bigint, g_at timestamptz,
     OUT outcome text, OUT seq bigint, OUT bonus bigint, OUT balance bigint
-) LANGUAGE plpgsql SET plan_cache_mode = auto AS $$
+) LANGUAGE plpgsql SET plan_cache_mode = auto SET enable_seqscan = off AS $$
 #variable_conflict use_column
 DECLARE
     old       ledger_gift;
@@ -208,7 +208,7 @@ CREATE FUNCTION ledger_take_serials(
     t_bucket smallint, t_holder bigint, t_class text,
     t_next bigint, t_void bigint, wanted bigint,
     OUT next bigint, OUT void_left bigint
-) LANGUAGE plpgsql SET plan_cache_mode = auto AS $$
+) LANGUAGE plpgsql SET plan_cache_mode = auto SET enable_seqscan = off AS $$
 DECLARE
     v         record;
     left_over bigint := wanted;
