@@ -81,6 +81,8 @@ def test_a_gift_and_its_lots_lead_to_each_other(largesse: Largesse) -> None:
     assert {part["event"] for part in lot["voided"]} == {"refund"}
     assert traced(largesse, journal("refund")) == [lot]
     assert traced(largesse, place(fan_bucket(BEN), seq)) == [gift]
+    [(key_,)] = rows("SELECT id FROM ledger_gift WHERE fan = %s AND seq = %s", BEN, seq)
+    assert traced(largesse, f"gft_{key_}") == [gift]
 
 
 def test_an_order_and_a_payout_go_by_their_ids(largesse: Largesse) -> None:
@@ -128,6 +130,7 @@ def test_a_payout_is_made_of_earnings(largesse: Largesse) -> None:
     ("name", "said"),
     [
         ("gft_0000000000001", "There is no gift"),
+        ("gft_019a9b2c-7e11-7c3a-9d2f-5b8e0c6a4d21", "No sealed gift"),
         ("gft_!", "is not an id of the form"),
         (gift_public_id(BEN, 9_999), "There is no gift"),
         ("b005-99999", "There is no gift"),

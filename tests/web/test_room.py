@@ -12,13 +12,18 @@ from django.conf import settings
 from django.test import Client
 
 from largesse.adapters import clock
+from largesse.adapters.postgres.book import DjangoBook
 from largesse.catalog.services import load_launch_catalogue
 from largesse.gifting import tokens
 from largesse.gifting.errors import NotTheCreator, RoomAlreadyOpen
 from largesse.gifting.models import Room
 from largesse.gifting.services import close_room, open_room
+from largesse.ledger import rules
+from largesse.money.amounts import Amount
+from largesse.money.assets import asset
 from largesse.money.ids import HolderId, RoomId, public_id
 from largesse.people.models import User
+from tests.adapters.postgres.ledger_world import key as named_key
 from tests.conftest import RegisterPerson, SignIn
 
 pytestmark = pytest.mark.django_db
@@ -108,6 +113,32 @@ def test_a_long_open_page_renews_its_token(
     token = tokens.verify(key, answer.json()["token"], room=RoomId(room.id), now=clock.now())
     assert token.holder == fan.pk
     assert client.get(address(room) + "token/").status_code == 302
+
+
+def test_gifts_are_quoted_out_of_the_readers_own_coins(
+    client: Client, room: Room, new_person: RegisterPerson, signed_in: SignIn
+):
+    fan = new_person("mina")
+    browser, quote = signed_in(fan), address(room) + "quote/"
+    assert browser.get(quote, {"gift": "panda"}).json() == {"coins": 5, "words": ""}
+    payment = rules.Payment(Amount(468, asset("USD")), Amount(0, asset("USD")), "web", "rch_x")
+    book, holder = DjangoBook(), fan.holder_key
+    book.post([rules.bonus_granted(named_key("b"), NOW, holder, 2, "welcome")])
+    book.post([rules.recharge_captured(named_key("r"), NOW, holder, 500, payment)])
+    assert browser.get(quote, {"gift": "panda"}).json() == {
+        "coins": 5,
+        "paid": 3,
+        "bonus": 2,
+        "cost": [{"minor": 2, "currency": "USD"}],
+        "words": "5 coins = $0.02 you paid, plus 2 bonus coins at no cost",
+    }
+    html = browser.get(address(room), headers={"accept-language": "en-US"}).content.decode()
+    assert "$0.02" in html[html.index('data-gift="panda"') :][:900]
+    assert "$9.98" in html[html.index('data-gift="shiny-diamond"') :][:900]
+    assert facts(html)["quote_url"] == quote
+    assert browser.get(quote, {"gift": "nothing"}).status_code == 404
+    assert browser.get("/live/room_0000000000001/quote/", {"gift": "panda"}).status_code == 404
+    assert client.get(quote, {"gift": "panda"}).status_code == 302
 
 
 def test_creators_are_told_that_they_do_not_gift_themselves(room: Room, signed_in: SignIn):

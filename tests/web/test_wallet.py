@@ -11,6 +11,7 @@ from largesse.adapters import clock
 from largesse.adapters.postgres.book import DjangoBook, run
 from largesse.adapters.postgres.statements import post_gifts
 from largesse.ledger import rules as posting
+from largesse.ledger.lots import SpendOrder
 from largesse.money.amounts import Amount
 from largesse.money.assets import asset
 from largesse.web.pages.wallet_rows import csv_line, safe_cell
@@ -136,3 +137,36 @@ def test_plain_cells_stay_as_they_are():
 )
 def test_a_stranger_is_asked_to_sign_in(client, db, address):
     assert client.get(address)["Location"].startswith("/accounts/login/")
+
+
+def test_a_gift_shows_its_real_cost_in_history_and_export(browser, fan):  # noqa: F811
+    holder = fan.holder_key
+    bonus(holder, 60)
+    recharge(holder, 500, 468)
+    give(holder, 500)
+    give(holder, 10, "small")
+    recent, history = text_of(browser.get("/wallet/")), text_of(browser.get("/wallet/history/"))
+    assert "−500" in recent
+    assert "$4.11 you paid" in recent
+    assert "$4.11 real cost" in history
+    assert "$0.10 real cost" in history
+    sent = b"".join(browser.get("/wallet/history.csv").streaming_content).decode()
+    lines = list(csv.DictReader(io.StringIO(sent)))
+    assert [line["cost"] for line in lines[:2]] == ["0.10 USD", "4.11 USD"]
+    assert {line["cost"] for line in lines[2:]} == {""}
+
+
+def test_a_gift_of_bonus_coins_cost_nothing(browser, fan):  # noqa: F811
+    bonus(fan.holder_key, 60)
+    give(fan.holder_key, 5)
+    assert "cost you nothing" in text_of(browser.get("/wallet/history/"))
+
+
+def test_the_balance_says_which_coins_go_first(browser, fan):  # noqa: F811
+    recharge(fan.holder_key, 500, 468)
+    assert "Bonus coins, spent first" in text_of(browser.get("/wallet/"))
+    DjangoBook().spend_in_order(fan.holder_key, SpendOrder.PAID_FIRST)
+    text = text_of(browser.get("/wallet/"))
+    assert "Paid coins, spent first" in text
+    assert "spent first" in text
+    assert "Bonus coins, spent first" not in text

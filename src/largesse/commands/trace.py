@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from largesse.money.ids import HolderId
 
 _PLACE = re.compile(r"b(\d{3})-(\d{1,18})")
+_UUID_DASHES = 4
 _ID_HELP = (
     "A gift (gft_...), an order (rch_...), a payout (pay_...), the reference of a recorded file, "
     "or a place such as b006-12 that `largesse explain` and `largesse statement --json` show."
@@ -60,16 +61,21 @@ def trace(
 
 
 def _found(name: str) -> Sequence[GiftTrace | LotTrace | PayoutTrace]:
-    from largesse.gifting.rules import parse_gift_id
-
     if name.startswith("gft_"):
-        return [_gift(name, *parse_gift_id(name))]
+        return [_gift(name, *_gift_place(name))]
     place = _PLACE.fullmatch(name)
     if place is not None:
         return _at_place(name, int(place[1]), int(place[2]))
     if name.startswith("rch_"):
         return _order(name)
     return _at_place(name, *_payout_or_sealed(name))
+
+
+def _gift_place(name: str) -> tuple[int, int]:
+    """Return where a gift stands, by the id of its receipt (a UUID) or that of the room."""
+    from largesse.gifting.rules import parse_gift_id
+
+    return _sealed(name) if name.count("-") == _UUID_DASHES else parse_gift_id(name)
 
 
 def _gift(name: str, bucket: int, seq: int) -> GiftTrace:

@@ -177,3 +177,38 @@ def test_the_wallet_leads_to_the_receipt_of_a_gift(world, signed_in):
     fan, creator = world
     name = give(fan, creator)
     assert f'href="/receipts/{name}/"'.encode() in signed_in(fan).get("/wallet/history/").content
+
+
+def test_a_gift_shows_what_it_really_cost_and_which_recharge_paid_for_it(world, signed_in):
+    fan, creator = world
+    bonus = rules.bonus_granted(new_key(), clock.now(), fan.holder_key, 60, "welcome")
+    DjangoBook().post([bonus])
+    name = give(fan, creator, coins=500)
+    page = signed_in(fan).get(f"/receipts/{name}/")
+    text = text_of(page)
+    assert "500 coins = $3.66 you paid, plus 60 bonus coins at no cost" in text
+    assert f'href="/store/orders/{RCH}/"' in page.content.decode()
+    document = signed_in(fan).get(f"/receipts/{name}/cost.json").json()
+    assert document == {
+        "id": name,
+        "coins": 500,
+        "paid": 440,
+        "bonus": 60,
+        "cost": [{"minor": 366, "currency": "USD"}],
+        "words": "500 coins = $3.66 you paid, plus 60 bonus coins at no cost",
+        "lots": [
+            {"lot": "welcome", "bonus": True, "coins": 60, "minor": 0, "currency": ""},
+            {"lot": RCH, "bonus": False, "coins": 440, "minor": 366, "currency": "USD"},
+        ],
+    }
+
+
+def test_what_a_gift_cost_is_its_fans_business(world, signed_in, new_person, client):
+    fan, creator = world
+    name = give(fan, creator)
+    assert "really cost" not in text_of(signed_in(creator).get(f"/receipts/{name}/"))
+    for stranger in (creator, new_person("noor")):
+        assert signed_in(stranger).get(f"/receipts/{name}/cost.json").status_code == 404
+    assert client.get(f"/receipts/{name}/cost.json").status_code == 302
+    assert signed_in(fan).get(f"/receipts/{RCH}/cost.json").status_code == 404
+    assert "really cost" not in text_of(signed_in(fan).get(f"/receipts/{RCH}/"))

@@ -12,19 +12,29 @@ from datetime import datetime
 
 from django.conf import settings
 from django.contrib.auth.decorators import login_required
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.urls import path
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET
 
 from largesse.adapters import clock, receipt_key
-from largesse.adapters.postgres.proofs import Altered, NotSealed, Proved, UnknownPosting
+from largesse.adapters.postgres.book import run
+from largesse.adapters.postgres.proofs import (
+    Altered,
+    NotSealed,
+    Proved,
+    UnknownPosting,
+    find_place,
+)
+from largesse.adapters.postgres.provenance import GiftTrace, trace_gift
 from largesse.adapters.receipts import services
 from largesse.ledger.checkpoints import Checkpoint
+from largesse.ledger.journals import Event
 from largesse.ledger.merkle import BadProof
-from largesse.ledger.receipts import CREATOR, Receipt
+from largesse.ledger.receipts import CREATOR, FAN, Receipt
 from largesse.money.ids import HolderId
+from largesse.web.pages.costs import cost_of_gift, source_documents, sources_of
 from largesse.web.pages.creators import signed_in
 from largesse.web.pages.receipt_words import Fact, facts_of, title_of
 
@@ -82,7 +92,29 @@ def show(request: HttpRequest, name: str) -> HttpResponse:
         receipt=own.receipt,
         fault=fault,
     )
-    return render(request, "receipts/show.html", {"view": shown, "published_key": key.text})
+    trace = _trace(own, name)
+    context = {
+        "view": shown,
+        "published_key": key.text,
+        "cost": cost_of_gift(trace) if trace else None,
+        "sources": sources_of(trace) if trace else (),
+    }
+    return render(request, "receipts/show.html", context)
+
+
+@login_required
+@never_cache
+@require_GET
+def cost(request: HttpRequest, name: str) -> JsonResponse:
+    """Send what the reader's own gift really cost, and which of their lots paid for it."""
+    try:
+        trace = _trace(_own(request, name), name)
+    except (NotSealed, Altered) as error:
+        raise Http404 from error
+    if trace is None:
+        raise Http404
+    lots = source_documents(sources_of(trace))
+    return JsonResponse({"id": name, **cost_of_gift(trace).document, "lots": lots})
 
 
 @login_required
@@ -106,6 +138,13 @@ def key_file(request: HttpRequest) -> HttpResponse:
     """Send the log's public key to anybody: it is what a receipt is trusted by."""
     key = services.verifier(receipt_key.load(settings.CONFIG))
     return _file(f"{key.text}\n", "receipt-key.txt", "text/plain; charset=utf-8")
+
+
+def _trace(own: Own, name: str) -> GiftTrace | None:
+    """Return where the coins of the reader's own gift came from; other receipts have no such."""
+    if own.receipt.side != FAN or own.proved.entry.document["kind"] != Event.GIFT.value:
+        return None
+    return trace_gift(*run(find_place(name)))
 
 
 def _download(request: HttpRequest, name: str) -> Receipt:
@@ -151,6 +190,7 @@ def _file(text: str, name: str, content_type: str) -> HttpResponse:
 urlpatterns = [
     path("key.txt", key_file, name="key"),
     path("<str:name>/", show, name="show"),
+    path("<str:name>/cost.json", cost, name="cost"),
     path("<str:name>/receipt.json", receipt_file, name="file"),
     path("<str:name>/checkpoint.txt", checkpoint_file, name="checkpoint"),
 ]

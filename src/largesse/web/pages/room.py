@@ -23,10 +23,12 @@ from django.views.decorators.http import require_GET, require_safe
 
 from largesse.adapters import clock
 from largesse.adapters.origins import as_opened, nameable
+from largesse.adapters.postgres.book import DjangoBook
 from largesse.catalog.errors import NothingOnSale
 from largesse.catalog.models import Gift
 from largesse.catalog.selectors import (
     Offer,
+    find_gift,
     gift_catalogue,
     gifts_by_code,
     packages_for,
@@ -41,6 +43,7 @@ from largesse.gifting.tokens import Role
 from largesse.money.ids import BadId, HolderId, RoomId, parse_public_id
 from largesse.people.models import User
 from largesse.people.selectors import get_holder, holders_by_id
+from largesse.web.pages import costs
 from largesse.web.pages.store_regions import CHANNEL, choose_region
 from largesse.web.templatetags.money import show_minor
 
@@ -75,7 +78,7 @@ def watch(request: HttpRequest, room: str) -> HttpResponse:
         "host": host,
         "is_open": found.status == RoomStatus.OPEN,
         "is_own": user is not None and user.holder_key == found.creator,
-        "gifts": [{"gift": gift, "price": _price(gift, offer)} for gift in gift_catalogue()],
+        "gifts": _gifts(user, offer),
         "comment_max": COMMENT_MAX,
         "store_url": f"{reverse('store:index')}?{urlencode({'room': found.public_id})}",
         "login_url": f"{reverse('account_login')}?{urlencode({'next': request.path})}",
@@ -91,6 +94,22 @@ def token(request: HttpRequest, room: str) -> HttpResponse:
     """Return a fresh token for a page that has been open for long."""
     assert isinstance(request.user, User)
     return JsonResponse({"token": _token(_room_or_404(room), request.user, clock.now())})
+
+
+@never_cache
+@require_GET
+@login_required
+def quote(request: HttpRequest, room: str) -> JsonResponse:
+    """Return what a gift would really cost the reader now, out of their own coins."""
+    _room_or_404(room)
+    assert isinstance(request.user, User)
+    gift = find_gift(request.GET.get("gift", ""))
+    if gift is None:
+        raise Http404
+    holder = request.user.holder_key
+    book = DjangoBook()
+    found = costs.quote(book.wallet(holder), book.lots(holder), gift.coins)
+    return JsonResponse(found.document if found else {"coins": gift.coins, "words": ""})
 
 
 def _room_or_404(text: str) -> Room:
@@ -123,6 +142,7 @@ def _facts(request: HttpRequest, room: Room, user: User | None, now: datetime) -
         "me": me,
         "now_ms": (now - _EPOCH) // timedelta(milliseconds=1),
         "token_url": reverse("room:token", args=[room.public_id]),
+        "quote_url": reverse("room:quote", args=[room.public_id]),
         "avatars": static("largesse/art/avatars/1.svg").removesuffix("1.svg"),
         "gifts": {
             gift.slug: {"name": gift.name, "art": static(f"largesse/{gift.art}"), "alt": gift.alt}
@@ -167,6 +187,19 @@ def _offer(request: HttpRequest, now: datetime) -> Offer | None:
         return None
 
 
+def _gifts(user: User | None, offer: Offer | None) -> list[dict[str, object]]:
+    """Return the gifts with what they cost: out of the reader's own coins, else at the store."""
+    wallet, lots = None, []
+    if user is not None:
+        wallet, lots = DjangoBook().wallet(user.holder_key), DjangoBook().lots(user.holder_key)
+    rows: list[dict[str, object]] = []
+    for gift in gift_catalogue():
+        own = costs.quote(wallet, lots, gift.coins) if wallet else None
+        price = own.money or _("free") if own else _price(gift, offer)
+        rows.append({"gift": gift, "price": price})
+    return rows
+
+
 def _price(gift: Gift, offer: Offer | None) -> str:
     """Return what the gift's coins cost at most: at the dearest price per coin on sale."""
     if offer is None:
@@ -179,4 +212,5 @@ urlpatterns = [
     path("", index, name="index"),
     path("<str:room>/", watch, name="watch"),
     path("<str:room>/token/", token, name="token"),
+    path("<str:room>/quote/", quote, name="quote"),
 ]

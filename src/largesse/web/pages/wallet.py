@@ -21,8 +21,9 @@ from django.views.decorators.http import require_GET
 
 from largesse.adapters.postgres.book import DjangoBook
 from largesse.adapters.postgres.reading import Cursor, Page, balances, statement
-from largesse.ledger.lots import real_cost
+from largesse.ledger.lots import SpendOrder
 from largesse.ledger.ports import WalletState
+from largesse.ledger.provenance import cost_of
 from largesse.money.ids import HolderId
 from largesse.people.models import User
 from largesse.recharge.models import Order
@@ -51,6 +52,7 @@ def index(request: HttpRequest) -> HttpResponse:
         "wallet": wallet,
         "total": wallet.paid.balance + wallet.bonus.balance,
         "cost": real_money_behind(holder, wallet),
+        "is_paid_first": wallet.order is SpendOrder.PAID_FIRST,
         "open_orders": _open_orders(holder),
         "rows": history_rows(page.entries, Names.of(holder, page.entries)),
         "has_more": page.next is not None,
@@ -89,11 +91,7 @@ def export(request: HttpRequest) -> StreamingHttpResponse:
 
 def real_money_behind(holder: HolderId, wallet: WalletState) -> list[str]:
     """Return what the unspent paid coins cost, one amount per currency, as words."""
-    lots = DjangoBook().lots(holder)
-    cost: dict[str, int] = {}
-    for serials in wallet.paid.unspent():
-        for currency, minor in real_cost(serials, lots).items():
-            cost[currency] = cost.get(currency, 0) + minor
+    cost = cost_of(wallet.paid.unspent(), DjangoBook().lots(holder))
     return [show_minor(minor, currency) for currency, minor in sorted(cost.items()) if minor]
 
 

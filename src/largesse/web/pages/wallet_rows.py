@@ -26,6 +26,7 @@ from largesse.ledger.journals import Event
 from largesse.money.amounts import Amount
 from largesse.money.ids import BadId, HolderId, OrderId, parse_public_id
 from largesse.recharge.selectors import prices_of
+from largesse.web.pages.costs import GiftCost, cost_of_coins
 from largesse.web.pages.statement_words import Tellings, event_title, reader_speech, why
 
 _COIN_ACCOUNTS = (Account.FAN_PAID.code, Account.FAN_BONUS.code, Account.FAN_DEBT.code)
@@ -70,6 +71,7 @@ class Row:
     money: Amount | None
     link: str
     art: str
+    cost: GiftCost | None
 
 
 def history_rows(entries: Iterable[Entry], names: Names) -> list[Row]:
@@ -92,7 +94,17 @@ def _row(entry: Entry, names: Names) -> Row:
         money=names.prices.get(order) if order is not None else None,
         link=_link(entry, order),
         art=gift.art if gift else "",
+        cost=_cost(entry, names),
     )
+
+
+def _cost(entry: Entry, names: Names) -> GiftCost | None:
+    """Return what a gift really cost; other entries have a price or none."""
+    if entry.event != Event.GIFT.value:
+        return None
+    told = names.told[entry.bucket, entry.seq]
+    coins = {change.account: -change.change for change in entry.changes}
+    return cost_of_coins(sum(coins.values()), coins.get(Account.FAN_BONUS.code, 0), told.cost)
 
 
 def _link(entry: Entry, order: OrderId | None) -> str:
@@ -139,6 +151,7 @@ _COLUMNS = (
     "debt_balance",
     "price",
     "currency",
+    "cost",
 )
 
 
@@ -160,7 +173,7 @@ EXPORT_HEADER = csv_line(_COLUMNS)
 
 
 def export_row(entry: Entry, names: Names) -> str:
-    """Return an entry as a CSV line; the price is in major units of its currency."""
+    """Return an entry as a CSV line; price and a gift's cost are in major units."""
     title, note, _icon = _words(entry, names)
     order = _order_of(entry)
     price = names.prices.get(order) if order is not None else None
@@ -178,8 +191,15 @@ def export_row(entry: Entry, names: Names) -> str:
             *numbers,
             _major(price) if price else "",
             price.asset.code if price else "",
+            _cost_cell(_cost(entry, names)),
         ]
     )
+
+
+def _cost_cell(cost: GiftCost | None) -> str:
+    """Return what a gift really cost: 4.12 USD, or 4.12 USD + 300 JPY where two lots paid."""
+    amounts = cost.cost if cost else ()
+    return " + ".join(f"{_major(one)} {one.asset.code}" for one in amounts)
 
 
 def _major(amount: Amount) -> str:

@@ -12,6 +12,7 @@ import { art, coinWords, counted, facts, number, words } from "./room-parts.js";
 
 const UNDO_MS = 3000;
 const STREAK_MS = 3400;
+const QUOTE_MS = 400;
 const MOST_PIECES = 99;
 
 const find = (name) => document.querySelector(`[data-${name}]`);
@@ -26,6 +27,7 @@ export class Tray {
     this.sending = false;
     this.streak = { gift: "", count: 0, timer: 0 };
     this.held = null;
+    this.asking = 0;
     this.#place();
     find("tray").addEventListener("click", (event) => {
       const button = event.target.closest("[data-gift]");
@@ -89,6 +91,24 @@ export class Tray {
     find("send-coins").textContent = number(this.chosen.coins);
     find("send-art").src = art({ id: gift }).src;
     this.#showStreak();
+    this.#askCost();
+  }
+
+  // What the chosen gift would really cost, out of the coins that it would take: asked anew when
+  // the coins have changed and the taps have paused. No answer is no reason to stop anybody.
+  #askCost() {
+    const place = find("cost");
+    if (!place || !this.chosen) return;
+    clearTimeout(this.asking);
+    this.asking = setTimeout(async () => {
+      const gift = this.chosen.id;
+      const address = `${facts.quote_url}?gift=${encodeURIComponent(gift)}`;
+      const answer = await fetch(address).catch(() => null);
+      const quote = answer?.ok ? await answer.json() : { words: "" };
+      if (this.chosen.id !== gift) return;
+      place.textContent = quote.words;
+      place.hidden = !quote.words;
+    }, QUOTE_MS);
   }
 
   #press() {
@@ -195,6 +215,7 @@ export class Tray {
     for (const place of document.querySelectorAll("[data-balance]")) {
       place.textContent = number(units);
     }
+    this.#askCost();
   }
 
   #showStreak() {
