@@ -109,7 +109,7 @@ class FanRules(Machine):
         old, _ = self.journals[pick % len(self.journals)]
         name = self.name()
         other = rules.provider_settled(old.id, self.now, old.bucket, usd(1), usd(0), name)
-        wrong = replace(old, reference=name) if is_own else other
+        wrong = replace(old, reference=name, linked_to=None) if is_own else other
         with pytest.raises(KeyReused):
             self.driver().post([recharge(f"{name}, not", fan, 1), wrong])
 
