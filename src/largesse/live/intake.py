@@ -1,21 +1,20 @@
 """Gift intake: group commit.
 
-Owns the queue of gifts that wait, and the transaction that posts them. Must not know HTTP.
-Invariants: a gift is acknowledged only after its commit; gifts are decided in arrival order; while
-one batch commits, the next gathers, so the rate is bounded by the database and not by its latency;
-of two requests with one key at most one waits here.
+Owns what becomes of a gift that waits, and the transaction that posts it. Must not know HTTP.
+Invariants: a gift is acknowledged only after its commit; a fan's gifts are decided in arrival
+order; of two requests with one key at most one waits here.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
 from largesse.adapters.postgres.async_book import AsyncBook
+from largesse.adapters.postgres.group_commit import MAX_BATCH, GroupCommit
 from largesse.gifting.rules import GiftType
 from largesse.gifting.streaks import Tap
 from largesse.ledger.errors import KeyInUse
@@ -24,9 +23,8 @@ from largesse.live.fanout import RoomChannel
 from largesse.live.hall import Hall
 from largesse.live.rooms import CommittedGift
 from largesse.money.errors import InvariantViolation, TransientError
-from largesse.money.ids import HolderId
+from largesse.money.ids import HolderId, fan_bucket
 
-MAX_BATCH = 2_000
 CAPACITY = 20_000
 """Gifts that may wait; beyond it the sender is asked to come back."""
 
@@ -64,20 +62,18 @@ class _Waiting:
 
 
 class GiftIntake:
-    """One queue and one writer a process."""
+    """The gifts of one process, on their way to the book."""
 
     def __init__(
         self, book: AsyncBook, hall: Hall, *, max_batch: int = MAX_BATCH, capacity: int = CAPACITY
     ) -> None:
         self._book = book
         self._hall = hall
-        self._max_batch = max_batch
         self._capacity = capacity
-        self._queue: deque[_Waiting] = deque()
+        self._commit = GroupCommit(self._post_next, max_batch=max_batch)
         # Ids that are queued or on their way to the database. Another process may hold the same
         # one: then the bucket's lane decides, and the later of the two is answered as a replay.
         self._in_use: set[UUID] = set()
-        self._wake = asyncio.Event()
         self._is_closing = False
         self.batches = 0
         self.gifts = 0
@@ -95,50 +91,40 @@ class GiftIntake:
                 "Send the same again in a second; it takes effect once.",
                 retry_after_seconds=1,
             )
-        if self._is_closing or len(self._queue) >= self._capacity:
+        if self._is_closing or self._commit.waiting >= self._capacity:
             raise TransientError("More gifts than we can post are waiting. Send it again soon.")
         answer: asyncio.Future[Accepted] = asyncio.get_running_loop().create_future()
         self._in_use.add(order.id)
-        self._queue.append(_Waiting(order, answer))
-        self._wake.set()
+        self._commit.put(fan_bucket(order.fan), _Waiting(order, answer))
         # The sender may hang up; what was queued is posted all the same.
         return await asyncio.shield(answer)
 
     async def run(self) -> None:
         """Post batch after batch until `close`, and what waits then."""
-        while self._queue or not self._is_closing:
-            if not self._queue:
-                self._wake.clear()
-                await self._wake.wait()
-                # One turn of the loop lets everything that arrived together travel together.
-                await asyncio.sleep(0)
-                continue
-            batch = self._gather()
-            if batch:
-                await self._post(batch)
+        await self._commit.run()
 
     def close(self) -> None:
         """Take no more gifts; `run` ends when the waiting ones are posted."""
         self._is_closing = True
-        self._wake.set()
+        self._commit.close()
 
-    def _gather(self) -> list[tuple[_Waiting, Tap | None]]:
-        """Take the next gifts; a tap whose streak opens in this batch waits for the next one."""
+    async def _post_next(self, waiting: list[_Waiting]) -> list[_Waiting]:
+        """Post what waits, but for taps whose streak opens in this batch: they come in the next."""
         batch: list[tuple[_Waiting, Tap | None]] = []
         later: list[_Waiting] = []
-        while self._queue and len(batch) < self._max_batch:
-            waiting = self._queue.popleft()
-            order = waiting.order
+        for one in waiting:
+            order = one.order
             streaks, room = order.channel.state.streaks, order.channel.state.facts.terms.id
             if not order.gift.streakable:
-                batch.append((waiting, None))
+                batch.append((one, None))
             elif streaks.is_opening(order.fan, room, order.gift.code):
-                later.append(waiting)
+                later.append(one)
             else:
                 tap = streaks.tap(order.fan, room, order.gift.code, order.at, count=order.count)
-                batch.append((waiting, tap))
-        self._queue.extendleft(reversed(later))
-        return batch
+                batch.append((one, tap))
+        if batch:
+            await self._post(batch)
+        return later
 
     async def _post(self, batch: list[tuple[_Waiting, Tap | None]]) -> None:
         postings = [_posting(waiting.order, tap) for waiting, tap in batch]
