@@ -160,6 +160,18 @@ def test_plain_posting_refuses_links_that_break_a_rule(book: Driver) -> None:
     book.post([first, linked_to(maturity("m", 5), first)])
 
 
+def test_a_linked_journal_that_stands_is_answered_alone(book: Driver) -> None:
+    first = earning("e", 5)
+    second = linked_to(maturity("m", 5), first)
+    book.post([first, second])
+    assert names(book.post([second])) == [-2]
+    assert names(book.post([recharge("r", FAN, 1), second])) == [1, -2]
+    with pytest.raises(KeyReused):
+        book.post([dataclasses.replace(second, reference="other")])
+    with pytest.raises(BadJournal):
+        book.post([second, linked_to(payout("p", 5), earning("never sent", 1))])
+
+
 def test_nothing_is_linked_outside_a_transaction(ledger: DjangoDriver) -> None:
     with pytest.raises(InvariantViolation):
         DjangoBook().post_linked([earning("e", 5)])

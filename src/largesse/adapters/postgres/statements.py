@@ -96,9 +96,7 @@ def post_journals(journals: Sequence[Journal]) -> Steps[list[Posted]]:
     if not journals:
         return []
     if any(journal.linked_to is not None for journal in journals):
-        for chain in chains(journals):
-            if chain.refusal is not None:
-                raise chain.refusal
+        yield from _check_links(journals)
     if any(journal.event is Event.GIFT for journal in journals):
         raise BadJournal("A gift is posted as a gift, not as a journal.", Fault.UNBALANCED_SERIALS)
     rows = yield Query(_POST_JOURNALS, _journal_columns(journals))
@@ -106,6 +104,24 @@ def post_journals(journals: Sequence[Journal]) -> Steps[list[Posted]]:
         Posted(journal.bucket, seq, replayed)
         for journal, (seq, replayed) in zip(journals, rows, strict=True)
     ]
+
+
+def _check_links(journals: Sequence[Journal]) -> Steps[None]:
+    """Raise the refusal of the first chain that breaks a rule.
+
+    A journal that stands in the books may come again without its chain: it is only answered.
+    """
+    for chain in chains(journals):
+        if chain.refusal is None:
+            continue
+        members = {(journals[i].bucket, journals[i].id) for i in chain.members}
+        known = yield Query(
+            "SELECT j.id FROM unnest(%s::smallint[], %s::uuid[]) u (bucket, id) "
+            "JOIN ledger_journal j ON j.bucket = u.bucket AND j.id = u.id",
+            ([bucket for bucket, _ in members], [key for _, key in members]),
+        )
+        if len(known) < len(members):
+            raise chain.refusal
 
 
 def _journal_columns(journals: Sequence[Journal]) -> list[Column]:
