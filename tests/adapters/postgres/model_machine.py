@@ -19,7 +19,7 @@ from uuid import UUID
 import psycopg
 from django.db import transaction
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from largesse.adapters.postgres import checks, maturing
 from largesse.adapters.postgres.book import DjangoBook
@@ -113,6 +113,8 @@ def step(**given: Any) -> Callable[[Callable[..., None]], Callable[..., None]]:
     def wrap(act: Callable[..., None]) -> Callable[..., None]:
         @wraps(act)
         def counted(machine: Machine, **values: Any) -> None:
+            if not machine.has_begun:
+                machine.start()
             machine.tally.begin(act.__name__, values)
             machine.is_resting = False
             act(machine, **values)
@@ -261,11 +263,12 @@ class Machine(RuleBasedStateMachine):
         self.marks: dict[int, int] = {}
         self.settled_upto: Counter[int] = Counter()
         self.sealed = 0
-        self.is_resting = False
+        self.has_begun = False
+        self.is_resting = True
 
-    @initialize()
     def start(self) -> None:
-        """Begin where every rule has something to act on."""
+        """Begin, with the first step that is counted, where every rule has something to act on."""
+        self.has_begun = True
         empty_ledger()
         self.observer.sweep()
         self.tally.histories += 1
@@ -279,10 +282,8 @@ class Machine(RuleBasedStateMachine):
         self.rolled_up()
         self.now = max(due for c in self.street.creators.values() for due in c.maturing)
         self.matured()
-        for creator in CREATORS:
-            for diamonds in (2, 3):
-                self.requested(creator, diamonds)
-            self.settled(self.payouts[-1])
+        self.post(*[self.requested(creator, count) for creator in CREATORS for count in (3, 2)])
+        self.post(*[self.settled(payout) for payout in self.payouts[::2]])
 
     @rule()
     def rest(self) -> None:
@@ -393,18 +394,18 @@ class Machine(RuleBasedStateMachine):
         assert done.diamonds == self.street.mature(self.now)
         self.tally.note("matured", done.diamonds)
 
-    def requested(self, creator: int, diamonds: int) -> None:
+    def requested(self, creator: int, diamonds: int) -> Journal:
         name = self.name()
         self.street.request(creator, diamonds)
         self.payouts.append(Payout(creator, diamonds))
-        self.post(rules.payout_requested(key(name), self.now, HolderId(creator), diamonds, name))
+        return rules.payout_requested(key(name), self.now, HolderId(creator), diamonds, name)
 
-    def settled(self, payout: Payout) -> None:
+    def settled(self, payout: Payout) -> Journal:
         name, (gross, fee) = self.name(), payout.cash
         payout.is_settled = True
         self.street.settle(payout.creator, payout.diamonds, gross, fee)
-        holder, cash = HolderId(payout.creator), (usd(gross), usd(fee))
-        self.post(rules.payout_settled(key(name), self.now, holder, payout.diamonds, *cash, name))
+        facts = HolderId(payout.creator), payout.diamonds, usd(gross), usd(fee)
+        return rules.payout_settled(key(name), self.now, *facts, name)
 
     # -- What must agree ---------------------------------------------------------------------------
 

@@ -63,7 +63,7 @@ class CreatorRules(Machine):
             with pytest.raises(Frozen):
                 self.driver().post([made])
         else:
-            self.requested(creator, diamonds)
+            self.post(self.requested(creator, diamonds))
 
     @step(creator=creators, beyond=st.integers(1, 60))
     def request_more_than_there_is(self, creator: int, beyond: int) -> None:
@@ -79,10 +79,10 @@ class CreatorRules(Machine):
         found = [payout for payout in self.payouts if payout.is_settled is is_settled]
         if not found:
             able = [c for c in CREATORS if self._can_request(c)]
-            self.requested(able[pick % len(able)], 1)
+            self.post(self.requested(able[pick % len(able)], 1))
             found = self.payouts[-1:]
             if is_settled:
-                self.settled(found[0])
+                self.post(self.settled(found[0]))
         return found[pick % len(found)]
 
     def _can_request(self, creator: int) -> bool:
@@ -97,7 +97,7 @@ class CreatorRules(Machine):
     @precondition(lambda self: self._has_payout(is_settled=False))
     @step(pick=picks)
     def settle_payout(self, pick: int) -> None:
-        self.settled(self._payout(pick, is_settled=False))
+        self.post(self.settled(self._payout(pick, is_settled=False)))
 
     @precondition(lambda self: self._has_payout(is_settled=False))
     @step(pick=picks)

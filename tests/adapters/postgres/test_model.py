@@ -17,4 +17,4 @@ pytestmark = [COMMITTED, pytest.mark.slow]
 def test_short_histories_are_what_a_count_of_every_coin_says(
     request: pytest.FixtureRequest, ledger: DjangoDriver, async_ledger: AsyncDriver
 ) -> None:
-    run_model(request, (ledger, async_ledger), history=50, own_seed=1)
+    run_model(request, (ledger, async_ledger), history=80, own_seed=1)

@@ -13,4 +13,4 @@ pytestmark = [COMMITTED, pytest.mark.slow]
 def test_long_histories_are_what_a_count_of_every_coin_says(
     request: pytest.FixtureRequest, ledger: DjangoDriver, async_ledger: AsyncDriver
 ) -> None:
-    run_model(request, (ledger, async_ledger), history=120, own_seed=2)
+    run_model(request, (ledger, async_ledger), history=160, own_seed=2)
