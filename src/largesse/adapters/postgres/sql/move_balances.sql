@@ -16,7 +16,7 @@ LANGUAGE sql IMMUTABLE AS $$
 $$;
 
 -- Adds changes (credits minus debits), one an account, to balances: debt in the wallet,
--- gift_clearing in the row of its bucket, and all others in ledger_account. Coins of wallets move by
+-- gift_clearing in the row of its bucket, all others in ledger_account. Coins of wallets move by
 -- their lots and voids. Look-ups by key are forced: a hash join read all accounts of a bucket.
 CREATE FUNCTION ledger_move_balances(
     m_bucket smallint[], m_holder bigint[], m_code text[], m_asset text[],

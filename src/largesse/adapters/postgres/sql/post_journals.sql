@@ -94,7 +94,7 @@ BEGIN
         WITH ORDINALITY t (j, debit, debit_holder, credit, credit_holder, asset, amount, ord)
     WHERE is_new[t.j];
 
-    -- Coins of wallets move by their lots and voids below, so only the other accounts are handed on.
+    -- Coins of wallets move by their lots and voids below; only other accounts are handed on.
     PERFORM ledger_move_balances(
         array_agg(m.bucket), array_agg(m.holder), array_agg(m.code), array_agg(m.asset),
         array_agg(m.below_zero), array_agg(m.change))

@@ -38,8 +38,8 @@ CREATE TABLE ledger_wallet (
         AND bonus_next + bonus_void + bonus_held <= bonus_issued)
 ) WITH (fillfactor = 70);
 
--- Every other account: credits minus debits, of which pending journals reserve `held`. What may fall
--- below zero is said by `below_zero`.
+-- Every other account: credits minus debits, of which pending journals reserve `held`. What may
+-- fall below zero is said by `below_zero`.
 CREATE TABLE ledger_account (
     holder     bigint NOT NULL,
     balance    bigint NOT NULL DEFAULT 0,
