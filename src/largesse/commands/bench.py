@@ -61,7 +61,7 @@ def gifts(  # noqa: PLR0913, PLR0917 - an option each
         str | None, typer.Option(metavar="N,N", help="Processes at once; default 2,4.")
     ] = None,
     seconds: Annotated[
-        float | None, typer.Option(min=0.1, max=60, help="Of each round; default 3, quick 0.8.")
+        float | None, typer.Option(min=0.1, max=60, help="Of each round; default 3, quick 0.7.")
     ] = None,
     rounds: Annotated[
         int | None, typer.Option(min=1, max=99, help="The medians are of; default 5, quick 3.")
@@ -121,6 +121,7 @@ def _options(
         sizes=_numbers("--preload", preload, 1_000 * _MILLION) or base.sizes,
         processes=_numbers("--processes", processes, 64) or base.processes,
         is_quick=quick,
+        begin_until=base.begin_until,
     )
 
 

@@ -7,6 +7,7 @@ is written into the report.
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import count
@@ -25,10 +26,10 @@ _LONE_TURNS = 3
 
 @dataclass(slots=True)
 class Comparison:
-    """The parts that need no history, all on one ledger, a copy of `world_url`."""
+    """The parts that need no history, all on one ledger. The peers are set up, or about to be."""
 
-    world_url: str
     url: str
+    company: peers.Company
     options: Options
     progress: Progress
     report: Report
@@ -72,15 +73,14 @@ class Comparison:
             self.rounds.take_turns(turns, times, advance)
 
     def _peers(self, engine: Engine) -> None:
-        kinds = peers.QUICK if self.options.is_quick else peers.ALL
-        with peers.opened(kinds, world_url=self.world_url, engine_url=self.url) as found:
-            self.report.notes += [f"{one.kind.name}: {one.missing}" for one in found if one.missing]
-            here = {one.kind: one for one in found if not one.missing}
-            self._compare_many(engine, here)
-            if peers.SINGLE_INSERT in here:
-                self._compare_lone(engine, here[peers.SINGLE_INSERT])
-            for one in here.values():
-                one.finish()
+        found = self.company.ready()
+        self.report.notes += [f"{one.kind.name}: {one.missing}" for one in found if one.missing]
+        here = {one.kind: one for one in found if not one.missing}
+        self._compare_many(engine, here)
+        if peers.SINGLE_INSERT in here:
+            self._compare_lone(engine, here[peers.SINGLE_INSERT])
+        for one in here.values():
+            one.finish()
 
     def _compare_many(self, engine: Engine, here: dict[peers.Kind, peers.Peer]) -> None:
         """Let many senders and the peers take turns."""
@@ -97,7 +97,10 @@ class Comparison:
             for connections in kind.connections
         ]
         with self.progress("Peers", (len(turns) + len(ways)) * times) as advance:
-            for _ in range(times):
+            for turn in range(times):
+                if turn and time.monotonic() > self.options.begin_until:
+                    self.report.machine["rounds"] = turn
+                    break
                 mine.take_turns(turns, 1, advance)
                 theirs.take_turns(
                     [_peer_turn(here[kind], number, seconds) for kind, number in ways], 1, advance

@@ -15,7 +15,7 @@ import psycopg
 
 from largesse.adapters import clock
 from largesse.money.ids import HolderId
-from largesse.simulator.bench import ledgers
+from largesse.simulator.bench import ledgers, peers
 from largesse.simulator.bench.comparison import Comparison
 from largesse.simulator.bench.engine import Engine
 from largesse.simulator.bench.gifts import FIRST_FAN, QUIET_FAN, GiftMaker
@@ -24,6 +24,9 @@ from largesse.simulator.bench.live import live_megabytes
 from largesse.simulator.bench.plan import HISTORY, Options, Part, Progress
 from largesse.simulator.bench.report import Report
 
+_ENGINE = "engine"
+"""The database of the posting engine, whose rows some peers store again."""
+
 
 def run(world_url: str, options: Options, progress: Progress) -> Report:
     """Run the chosen parts on the server of a prepared, empty ledger; return what was found.
@@ -31,10 +34,14 @@ def run(world_url: str, options: Options, progress: Progress) -> Report:
     Raises BooksDisagree, PeerFailed and LiveFailed: then there is no report.
     """
     report = Report(_machine(world_url, options))
-    make_world(world_url)
-    if {Part.SENDERS, Part.PEERS, Part.PROCESSES} & set(options.parts):
-        with _copied(world_url, "engine") as url:
-            Comparison(world_url, url, options, progress, report).run()
+    engine_url = ledgers.database(world_url, _ENGINE)
+    with peers.Company(_kinds(options), world_url=world_url, engine_url=engine_url) as company:
+        company.start_strangers()
+        make_world(world_url)
+        if {Part.SENDERS, Part.PEERS, Part.PROCESSES} & set(options.parts):
+            company.start_kin()
+            with _copied(world_url, _ENGINE) as url:
+                Comparison(url, company, options, progress, report).run()
     if Part.GROWTH in options.parts and options.sizes:
         with _copied(world_url, "empty") as empty, _copied(world_url, "grown") as grown:
             Growth(empty, grown, options, progress, report).run()
@@ -43,6 +50,12 @@ def run(world_url: str, options: Options, progress: Progress) -> Report:
             report.live_mb = live_megabytes(url)
             advance(1)
     return report
+
+
+def _kinds(options: Options) -> tuple[peers.Kind, ...]:
+    if Part.PEERS not in options.parts:
+        return ()
+    return peers.QUICK if options.is_quick else peers.ALL
 
 
 def _machine(url: str, options: Options) -> dict[str, object]:

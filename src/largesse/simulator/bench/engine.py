@@ -243,7 +243,7 @@ _POSTED = GiftResult("posted", 1, 0, 1)
 
 
 def load_cost(senders: int, gifts: int = 50_000) -> float:
-    """Return what the senders and the gathering cost by themselves, in seconds a gift."""
+    """Return what the senders and the gathering cost by themselves, in seconds of work a gift."""
     made = GiftMaker(0).make(Shape.UNIFORM, gifts)
     found = asyncio.run(_round(_NoDatabase(), made, senders, 60))
-    return found.seconds / found.gifts
+    return found.client_seconds / found.gifts

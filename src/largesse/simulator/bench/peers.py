@@ -11,11 +11,11 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 from largesse.simulator.bench import ledgers
 from largesse.simulator.bench.engine import Round
@@ -114,25 +114,54 @@ class Peer:
         return found
 
 
-@contextmanager
-def opened(kinds: tuple[Kind, ...], *, world_url: str, engine_url: str) -> Iterator[list[Peer]]:
-    """Start peers on databases of their own, all at once, and wait until they are set up.
+class Company:
+    """The peers of a run, all at work beside each other; a context manager that ends them.
 
-    `world_url` is a ledger with fans and coins that nobody uses; those who need one get a copy.
+    `world_url` is a ledger with fans and coins, of which those who need one get a copy.
     """
-    world = ledgers.name_of(world_url)
-    peers: list[Peer] = []
-    try:
-        for kind in kinds:
-            name = f"peer_{kind.name}"
-            template = world if kind.needs_ledger else None
-            url = ledgers.create_database(world_url, name, template=template)
-            peers.append(Peer(kind, url, engine_url))
-        for peer in peers:
-            peer.await_ready()
-        yield peers
-    finally:
-        for peer in peers:
+
+    def __init__(self, kinds: Sequence[Kind], *, world_url: str, engine_url: str) -> None:
+        self._kinds = kinds
+        self._world_url = world_url
+        self._engine_url = engine_url
+        self._peers: dict[Kind, Peer] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        for peer in self._peers.values():
             peer.close()
-        for kind in kinds[: len(peers)]:
-            ledgers.drop_database(world_url, f"peer_{kind.name}")
+        for one in self._peers:
+            ledgers.drop_database(self._world_url, _database_of(one))
+
+    def start_strangers(self) -> None:
+        """Let those set themselves up who need no ledger: the world may be made meanwhile."""
+        self._start(needs_ledger=False)
+
+    def start_kin(self) -> None:
+        """Give the others a copy of the world, which nobody may be using."""
+        self._start(needs_ledger=True)
+
+    def ready(self) -> list[Peer]:
+        """Return all of them, once each is set up or known to be missing."""
+        for peer in self._peers.values():
+            peer.await_ready()
+        return [self._peers[kind] for kind in self._kinds]
+
+    def _start(self, *, needs_ledger: bool) -> None:
+        template = ledgers.name_of(self._world_url) if needs_ledger else None
+        for kind in self._kinds:
+            if kind.needs_ledger == needs_ledger:
+                name = _database_of(kind)
+                url = ledgers.create_database(self._world_url, name, template=template)
+                self._peers[kind] = Peer(kind, url, self._engine_url)
+
+
+def _database_of(kind: Kind) -> str:
+    return f"peer_{kind.name}"
