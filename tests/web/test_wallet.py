@@ -147,7 +147,7 @@ def test_a_gift_shows_its_real_cost_in_history_and_export(browser, fan):  # noqa
     give(holder, 10, "small")
     recent, history = text_of(browser.get("/wallet/")), text_of(browser.get("/wallet/history/"))
     assert "−500" in recent
-    assert "$4.11 you paid" in recent
+    assert "$4.11 paid" in recent
     assert "$4.11 real cost" in history
     assert "$0.10 real cost" in history
     sent = b"".join(browser.get("/wallet/history.csv").streaming_content).decode()
