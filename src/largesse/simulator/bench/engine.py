@@ -24,15 +24,13 @@ from typing import Protocol, Self
 
 from largesse.adapters import clock
 from largesse.adapters.postgres.async_book import AsyncBook, open_pool
+from largesse.adapters.postgres.group_commit import MAX_BATCH, GroupCommit
 from largesse.ledger import rules
 from largesse.ledger.gifts import GiftPosting, GiftResult
 from largesse.money.amounts import Amount
 from largesse.money.assets import asset
-from largesse.money.ids import HolderId, uuid7
+from largesse.money.ids import HolderId, fan_bucket, uuid7
 from largesse.simulator.bench.gifts import COINS_OF_A_FAN, FANS, GiftMaker, Shape
-
-MAX_BATCH = 2_000
-"""As in the live service."""
 
 _JOURNALS = 1_024
 _FASTEST_SENDER = 3_000
@@ -40,6 +38,7 @@ _FASTEST_ENGINE = 120_000
 """Gifts a second that are made beforehand while the engine's own pace is unknown."""
 
 Give = Callable[[GiftPosting], Awaitable[GiftResult]]
+_Waiting = tuple[GiftPosting, asyncio.Future[GiftResult]]
 
 
 class PostsGifts(Protocol):
@@ -72,44 +71,36 @@ def percentiles_ms(latencies: Sequence[float]) -> tuple[float, float]:
     return 1000 * cuts[49], 1000 * cuts[98]
 
 
-class GroupCommit:
-    """Posts together what waits, as the live service does: one batch flies, the next gathers."""
+class Intake:
+    """Posts together what waits, by the same group commit as the live service."""
 
     def __init__(self, book: PostsGifts) -> None:
         self._book = book
-        self._waiting: list[tuple[GiftPosting, asyncio.Future[GiftResult]]] = []
-        self._news = asyncio.Event()
+        self._commit: GroupCommit[_Waiting] = GroupCommit(self._post)
         self._new_answer = asyncio.get_running_loop().create_future
-        self._loop = asyncio.create_task(self._post_batches())
+        self._running = asyncio.create_task(self._commit.run())
 
     async def give(self, posting: GiftPosting) -> GiftResult:
         """Post a gift and return after its commit; raises what the book raises."""
         answer: asyncio.Future[GiftResult] = self._new_answer()
-        self._waiting.append((posting, answer))
-        self._news.set()
+        self._commit.put(fan_bucket(posting.fan), (posting, answer))
         return await answer
 
     async def close(self) -> None:
-        """End the loop; nobody may be waiting."""
-        self._loop.cancel()
-        await asyncio.gather(self._loop, return_exceptions=True)
+        """End the loops when everything that waits is posted."""
+        self._commit.close()
+        await self._running
 
-    async def _post_batches(self) -> None:
-        while True:
-            await self._news.wait()
-            # What arrived together travels together.
-            await asyncio.sleep(0)
-            batch, self._waiting = self._waiting[:MAX_BATCH], self._waiting[MAX_BATCH:]
-            if not self._waiting:
-                self._news.clear()
-            try:
-                results = await self._book.post_gifts([posting for posting, _ in batch])
-            except Exception as error:  # noqa: BLE001 - handed to everybody who waits for it
-                for _, answer in batch:
-                    answer.set_exception(error)
-                continue
-            for (_, answer), result in zip(batch, results, strict=True):
-                answer.set_result(result)
+    async def _post(self, batch: list[_Waiting]) -> Sequence[_Waiting]:
+        try:
+            results = await self._book.post_gifts([posting for posting, _ in batch])
+        except Exception as error:  # noqa: BLE001 - handed to everybody who waits for it
+            for _, answer in batch:
+                answer.set_exception(error)
+            return ()
+        for (_, answer), result in zip(batch, results, strict=True):
+            answer.set_result(result)
+        return ()
 
 
 async def measure(give: Give, gifts: Sequence[GiftPosting], senders: int, seconds: float) -> Round:
@@ -224,11 +215,11 @@ class Engine:
 async def _round(
     book: PostsGifts, gifts: Sequence[GiftPosting], senders: int, seconds: float
 ) -> Round:
-    commit = GroupCommit(book)
+    intake = Intake(book)
     try:
-        return await measure(commit.give, gifts, senders, seconds)
+        return await measure(intake.give, gifts, senders, seconds)
     finally:
-        await commit.close()
+        await intake.close()
 
 
 class _NoDatabase:
