@@ -44,7 +44,7 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None
 
 
 def _start(config: pytest.Config) -> None:
-    directory = Path(tempfile.mkdtemp(prefix="largesse-tests-", dir=_fast_place()))
+    directory = Path(tempfile.mkdtemp(prefix="largesse-tests-", dir=fast_place()))
     config.add_cleanup(lambda: shutil.rmtree(directory))
     server = EmbeddedServer(directory, settings=_SETTINGS)
     server.start()
@@ -58,7 +58,7 @@ def _forget() -> None:
     del os.environ[_VARIABLE]
 
 
-def _fast_place() -> Path | None:
+def fast_place() -> Path | None:
     """Return memory, where syncing costs nothing, if there is enough of it (containers: 64 MB)."""
     is_usable = _SHARED_MEMORY.is_dir() and os.access(_SHARED_MEMORY, os.W_OK)
     if is_usable and shutil.disk_usage(_SHARED_MEMORY).free >= _ROOM_BYTES:

@@ -49,9 +49,11 @@ RANGE = 1_000_000
 OVERLAP = 3 * BATCH
 """A writer that was killed starts again this far back, as a client that was never answered."""
 
-_PAUSE_SECONDS = 0.004
-_DEATHS = 0.06
+_PAUSE_SECONDS = 0.01
+_DEATHS = 0.25
 _MOST_STATEMENTS = 13
+_IDLE_STATEMENTS = 3
+"""A roll-up that finds nothing to do is so many statements, and one more."""
 _PR_SET_PDEATHSIG = 1
 
 T = TypeVar("T")
@@ -132,7 +134,7 @@ async def roll(url: str, path: Path, random: Random) -> None:
         async def once(book: AsyncBook) -> RollUp | None:
             steps = roll_up(AT, POLICIES)
             if random.random() < _DEATHS:
-                steps = _dying(steps, random.randrange(_MOST_STATEMENTS), told)
+                steps = _dying(steps, random.randrange(1, _MOST_STATEMENTS), told)
             async with book.connection() as connection, connection.transaction():
                 return await run(connection, steps)
 
@@ -143,19 +145,24 @@ async def roll(url: str, path: Path, random: Random) -> None:
             await asyncio.sleep(_PAUSE_SECONDS)
 
 
-def _dying(steps: Steps[T], fatal: int, told: TextIO) -> Steps[T]:
-    """Die before statement number `fatal`, or before the commit when there are fewer."""
+def _dying(steps: Steps[RollUp | None], fatal: int, told: TextIO) -> Steps[RollUp | None]:
+    """Die before statement number `fatal`, or before the commit when there are fewer.
+
+    A roll-up that finds nothing to do is let go, so that those who die have begun something.
+    """
     sent: list[tuple[object, ...]] | None = None
     number = 0
     try:
         while True:
             query = steps.send(sent)  # type: ignore[arg-type]
-            if number == fatal:
+            if number >= fatal and number > _IDLE_STATEMENTS:
                 break
             sent = yield query
             number += 1
-    except StopIteration:
-        pass
+    except StopIteration as done:
+        result: RollUp | None = done.value
+        if result is None or not result.gifts:
+            return result
     _tell(told, "d", number)
     os.kill(os.getpid(), signal.SIGKILL)
     raise AssertionError("killed")
