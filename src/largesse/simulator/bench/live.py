@@ -27,7 +27,7 @@ from largesse.adapters import clock
 from largesse.gifting import tokens
 from largesse.gifting.services import open_room
 from largesse.money.ids import HolderId, RoomId, public_id, uuid7
-from largesse.people.models import Holder
+from largesse.people.services import HolderRow, import_holders
 from largesse.simulator.bench import ledgers
 from largesse.simulator.bench.gifts import FANS, FIRST_CREATOR, FIRST_FAN
 from largesse.simulator.bench.pages import use_database
@@ -61,10 +61,9 @@ def live_megabytes(url: str) -> float | None:
     secret = secrets.token_urlsafe(32)
     use_database(url)
     now = clock.now()
-    Holder.objects.create(
-        id=FIRST_CREATOR, handle="bench", display_name="Bench", is_creator=True, created_at=now
-    )
-    open_room(room_id=_ROOM, creator=HolderId(FIRST_CREATOR), title="Benchmark", now=now)
+    creator = HolderId(FIRST_CREATOR)
+    import_holders([HolderRow(creator, "bench", "Bench", is_creator=True)], now)
+    open_room(room_id=_ROOM, creator=creator, title="Benchmark", now=now)
     with connection.cursor() as cursor:
         cursor.execute(_CHEAPEST)
         (gift,) = cursor.fetchone()
