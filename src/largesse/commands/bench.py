@@ -82,7 +82,7 @@ def gifts(  # noqa: PLR0913, PLR0917 - an option each
     together take about 25 minutes and 6 GB of disk. At the end the coins in the books are the
     gifts that were counted, or there is no report.
     """
-    from largesse.commands.printing import print_json
+    from largesse.commands.printing import notes, print_json
 
     options = _options(
         quick=quick,
@@ -91,6 +91,8 @@ def gifts(  # noqa: PLR0913, PLR0917 - an option each
         rounds=rounds,
     )
     report = _measure(options, data)
+    for note in report.notes:
+        notes().print(f"Not measured: {note}", markup=False)
     if table is not None:
         _write_table(table, report)
     if as_json:

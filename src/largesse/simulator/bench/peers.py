@@ -56,7 +56,10 @@ class Peer:
         self.kind = kind
         self.missing = ""
         if not (_ROOT / _SCRIPTS / f"{kind.name}.py").is_file():
-            self.missing = f"{_SCRIPTS} comes with a checkout of the source, not with the package."
+            self.missing = (
+                f"there is no {_SCRIPTS} beside the package; run it from a checkout of the source, "
+                "with: pip install -r requirements-dev.txt"
+            )
             return
         self._process = subprocess.Popen(
             [sys.executable, "-m", f"bench.peers.{kind.name}", url, engine_url],
