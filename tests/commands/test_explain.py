@@ -11,9 +11,12 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
+from django.db import transaction
 from psycopg.conninfo import conninfo_to_dict
 
+from largesse.adapters.postgres.book import DjangoBook
 from largesse.ledger.accounts import ACCOUNTS
+from largesse.ledger.lots import SpendOrder
 from largesse.money.ids import HolderId, creator_bucket, fan_bucket, id_from_name, public_id
 from largesse.people.services import HolderRow, import_holders
 from tests.adapters.postgres.ledger_world import (
@@ -227,3 +230,13 @@ def test_a_zone_that_is_none_is_wrong_usage(largesse: Largesse) -> None:
         answer = largesse("explain", "ann", "--zone", zone)
         assert answer.code == 2
         assert "is no time zone" in answer.err
+
+
+def test_a_fans_spend_order_is_said(largesse: Largesse) -> None:
+    assert "Gifts take bonus coins first" in largesse("explain", "ann").out
+    with transaction.atomic():
+        DjangoBook().spend_in_order(ANN, SpendOrder.PAID_FIRST)
+    assert "Gifts take paid coins first" in largesse("explain", "ann:fan_paid").out
+    assert json.loads(largesse("explain", "ann", "--json").out)["spend_order"] == "paid_first"
+    assert "Gifts take" not in largesse("explain", "cleo:creator_pending").out
+    assert "spend_order" not in json.loads(largesse("explain", "bank/USD", "--json").out)

@@ -17,7 +17,7 @@ def test_every_link_opens(operator: Client, rf: RequestFactory) -> None:
     request = rf.get("/console/")
     request.user = operator.get("/").wsgi_request.user
     links = [item["link"] for group in navigation(request) for item in group["items"]]
-    assert len(links) == 11
+    assert len(links) == 12
     assert {link: operator.get(link).status_code for link in links} == dict.fromkeys(links, 200)
 
 

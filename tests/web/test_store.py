@@ -10,7 +10,7 @@ import pytest
 from django.urls import reverse
 
 from largesse.adapters import clock
-from largesse.catalog.models import CoinPackage
+from largesse.catalog.models import CoinPackage, PriceBook
 from largesse.catalog.services import load_launch_catalogue
 from largesse.money.amounts import Amount
 from largesse.money.assets import asset
@@ -276,3 +276,11 @@ def test_an_old_open_order_is_asked_about_less_often(browser, fan, till):
     [placed] = Order.objects.filter(holder=fan.pk)
     view = store_views.order_view(placed, [], placed.created_at + timedelta(minutes=10))
     assert view.poll_seconds == store_views.SLOW_POLL_SECONDS
+
+
+def test_the_store_says_how_long_coins_keep(browser, till):
+    assert "The coins do not expire." in text_of(browser.get("/store/?region=US"))
+    PriceBook.objects.filter(region="US").update(coins_expire_days=365)
+    assert "keep for 365 days; what is left then expires" in text_of(
+        browser.get("/store/?region=US")
+    )

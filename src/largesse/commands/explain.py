@@ -69,7 +69,8 @@ def explain_account(
             chains = (chain(target, limit) for target in asked.targets)
             if as_json:
                 rows = _json_rows(chains, asked, speech, broken)
-                print_json_list({"account": account}, "accounts", rows)
+                head = {"account": account} | _spend_order(asked)
+                print_json_list(head, "accounts", rows)
             else:
                 _print_chains(chains, asked, speech, broken)
     if broken:
@@ -148,6 +149,17 @@ def _zone(name: str) -> ZoneInfo:
         ) from error
 
 
+def _spend_order(asked: Asked) -> dict[str, str]:
+    """Return the order in which a fan's coins are spent; nothing for accounts of no fan's coins."""
+    from largesse.adapters.postgres.book import DjangoBook
+    from largesse.ledger.accounts import WALLET_ACCOUNTS
+    from largesse.money.ids import HolderId
+
+    if asked.person is None or not any(t.account in WALLET_ACCOUNTS for t in asked.targets):
+        return {}
+    return {"spend_order": DjangoBook().wallet(HolderId(asked.person.pk)).order.value}
+
+
 # --- Answers -------------------------------------------------------------------------------------
 
 
@@ -206,6 +218,7 @@ def _print_chains(chains: Iterable[Chain], asked: Asked, speech: Speech, broken:
 
     from largesse.commands.printing import answers
     from largesse.ledger.explain import plain
+    from largesse.ledger.sentences import SPEND_WORDS
 
     console = answers()
     who = "the platform"
@@ -220,8 +233,11 @@ def _print_chains(chains: Iterable[Chain], asked: Asked, speech: Speech, broken:
         said += 1
         if printed != chain.stored:
             broken.append(_title(chain.target, asked.person))
+    order = _spend_order(asked).get("spend_order")
     if not said:
         console.print(f"Nothing has ever moved an account of {who}.")
+    elif order is not None:
+        console.print(f"Gifts take {SPEND_WORDS[order]}.")
 
 
 def _print_chain(chain: Chain, asked: Asked, who: str, speech: Speech) -> int | None:

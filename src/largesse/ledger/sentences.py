@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from largesse.ledger.accounts import Account
 from largesse.ledger.journals import Event
+from largesse.ledger.lots import SpendOrder
 
 Line = tuple[str, ...]
 """Wordings of one line, the most telling first."""
@@ -68,6 +69,12 @@ ACCOUNT_NAMES: dict[Account, str] = {
     Account.PAYOUT_FEES: _("Payout fees that creators bore"),
     Account.LOSS: _("Lost to refunds of coins that were spent"),
 }
+
+SPEND_WORDS = {
+    SpendOrder.BONUS_FIRST.value: _("bonus coins first, then paid coins, the oldest first"),
+    SpendOrder.PAID_FIRST.value: _("paid coins first, the oldest first, then bonus coins"),
+}
+"""How gifts take coins."""
 
 UNKNOWN = _("Something that no rule books moved this account: %(title)s.")
 """Said of a pair that the table does not have, which sound books do not hold."""

@@ -13,7 +13,7 @@ from django.db.models import Model
 from django.http import HttpRequest
 from unfold.admin import ModelAdmin, TabularInline
 
-from largesse.catalog.models import CoinPackage, Gift, PriceBook
+from largesse.catalog.models import CoinPackage, Gift, PriceBook, SpendPolicy
 from largesse.earnings.models import SharePolicy
 from largesse.finance.models import DayClose, Settlement
 from largesse.payouts.models import Payout, PayoutEvent
@@ -141,9 +141,24 @@ class SharePolicyAdmin(ReadOnlyAdmin):
 class PriceBookAdmin(ReadOnlyAdmin):
     """What coins cost, by region, channel and time."""
 
-    list_display = ("region", "channel", "version", "currency", "valid_from", "valid_to")
+    list_display = (
+        "region",
+        "channel",
+        "version",
+        "currency",
+        "coins_expire_days",
+        "valid_from",
+        "valid_to",
+    )
     list_filter = ("region", "channel", "currency")
     inlines = (PackageLines,)
+
+
+@admin.register(SpendPolicy)
+class SpendPolicyAdmin(ReadOnlyAdmin):
+    """Which coins the fans of a region spend first; elsewhere bonus coins."""
+
+    list_display = ("region", "order", "reason", "decided_at")
 
 
 @admin.register(Gift)

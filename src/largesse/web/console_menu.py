@@ -47,6 +47,12 @@ _MENU = (
                 "catalog.view_pricebook",
                 "sell",
             ),
+            (
+                "Spend orders",
+                "admin:catalog_spendpolicy_changelist",
+                "catalog.view_spendpolicy",
+                "sort",
+            ),
             ("Gifts", "admin:catalog_gift_changelist", "catalog.view_gift", "redeem"),
             (
                 "Share policies",

@@ -57,6 +57,7 @@ class Shelf:
     currency: str
     since: datetime
     has_tax: bool
+    expire_days: int | None
     packages: tuple[Choice, ...]
     combinations: tuple[Choice, ...]
     findings: tuple[str, ...]
@@ -84,6 +85,7 @@ def shelf(offer: Offer, need: int) -> Shelf:
         currency=offer.currency,
         since=offer.since,
         has_tax=offer.tax_basis_points > 0,
+        expire_days=offer.coins_expire_days,
         packages=packages,
         combinations=tuple(_combinations(offer, rows, need)),
         findings=tuple(_findings(offer, rows)),
