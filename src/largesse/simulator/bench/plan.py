@@ -24,7 +24,7 @@ Progress = Callable[[str, int], AbstractContextManager[Advance]]
 HISTORY = {STEADY_FAN: 60, QUIET_FAN: 10}
 """Gifts that were given before any clock starts, so that an empty ledger has pages to read too."""
 
-_QUICK_SECONDS = 38
+_QUICK_SECONDS = 34
 
 
 class Part(StrEnum):
