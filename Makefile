@@ -2,7 +2,7 @@
 #
 #   make demo     the whole product with a seeded world and live traffic (http://127.0.0.1:8000)
 #   make test     all tests, on a PostgreSQL that the tests start themselves
-#   make check    style, types, layers and house rules
+#   make check    style, types, layers, house rules, and that no gift crosses buckets
 #   make bench    how many gifts a second this machine posts, with its peers (25 min; ARGS=--quick: 1)
 #   make screens  new screenshots for docs/screens
 #   make format   what of the style a machine can mend
@@ -66,6 +66,8 @@ check: $(TOOLS)
 	@$(BIN)/ruff format -q --check .
 	@echo "tidy"
 	@$(BIN)/python tools/tidy.py
+	@echo "buckets"
+	@$(BIN)/python tools/bucket_check.py
 	@echo "import-linter"
 	@$(BIN)/lint-imports --no-logo
 	@echo "mypy"
