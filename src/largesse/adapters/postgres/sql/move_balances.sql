@@ -70,24 +70,24 @@ BEGIN
     ON CONFLICT DO NOTHING;
 
     WITH issued AS (
-    INSERT INTO ledger_lot (holder, start, stop, price_minor, tax_minor, seq, expires_at,
-                            bucket, class, currency, channel, reference)
-    SELECT w.holder, i.issued - l.coins, i.issued, l.price, l.tax, seqs[l.j], l.expires,
-           w.bucket, l.class, l.currency, l.channel, l.reference
-    FROM (
-        SELECT *, sum(coins) OVER (PARTITION BY j_holder[j], class ORDER BY ord) AS upto
-        FROM unnest(l_of, l_class, l_coins, l_price, l_tax, l_currency, l_channel, l_reference,
-                    l_expires)
-            WITH ORDINALITY u (j, class, coins, price, tax, currency, channel, reference, expires,
-                               ord)
-        WHERE is_new[j]
-    ) l
-    JOIN ledger_wallet w ON w.bucket = j_bucket[l.j] AND w.holder = j_holder[l.j]
-    CROSS JOIN LATERAL (
-        SELECT (CASE l.class WHEN 'paid' THEN w.paid_issued ELSE w.bonus_issued END
-                + l.upto)::bigint AS issued
-    ) i
-    RETURNING holder, start, expires_at, bucket, class
+        INSERT INTO ledger_lot (holder, start, stop, price_minor, tax_minor, seq, expires_at,
+                                bucket, class, currency, channel, reference)
+        SELECT w.holder, i.issued - l.coins, i.issued, l.price, l.tax, seqs[l.j], l.expires,
+               w.bucket, l.class, l.currency, l.channel, l.reference
+        FROM (
+            SELECT *, sum(coins) OVER (PARTITION BY j_holder[j], class ORDER BY ord) AS upto
+            FROM unnest(l_of, l_class, l_coins, l_price, l_tax, l_currency, l_channel, l_reference,
+                        l_expires)
+                WITH ORDINALITY u (j, class, coins, price, tax, currency, channel, reference,
+                                   expires, ord)
+            WHERE is_new[j]
+        ) l
+        JOIN ledger_wallet w ON w.bucket = j_bucket[l.j] AND w.holder = j_holder[l.j]
+        CROSS JOIN LATERAL (
+            SELECT (CASE l.class WHEN 'paid' THEN w.paid_issued ELSE w.bonus_issued END
+                    + l.upto)::bigint AS issued
+        ) i
+        RETURNING holder, start, expires_at, bucket, class
     )
     INSERT INTO ledger_expiring (holder, start, expires_at, bucket, class)
     SELECT * FROM issued WHERE expires_at IS NOT NULL;
