@@ -93,7 +93,7 @@ class Endpoints:
             accepted = await self.intake.submit(gift)
             if accepted.result.outcome != "posted":
                 raise self._refusal(gift, accepted)
-        except (StaleKey, RoomClosed, GiftRetired, KeyReused) as refusal:
+        except (StaleKey, RoomClosed, GiftRetired, KeyReused):
             standing = await self._standing_gift(channel, token, key, body)
             if standing is None:
                 raise
