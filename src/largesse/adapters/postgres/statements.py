@@ -60,11 +60,10 @@ _LOT = "integer text bigint bigint bigint text text text timestamptz"
 _VOID = "integer text bigint bigint"
 _BOUND = "integer text bigint text bigint bigint"
 _GIFT = "smallint uuid bigint bigint bigint integer integer bigint integer bigint timestamptz"
-_POST_GIFT = (
-    "SELECT outcome, coalesce(seq, 0), coalesce(bonus, 0), balance FROM ledger_post_gift("  # noqa: S608
-    + ", ".join(f"%s::{kind}" for kind in _GIFT.split())
-    + ")"
-)
+_POST_GIFT = f"""
+    SELECT outcome, coalesce(seq, 0), coalesce(bonus, 0), balance
+    FROM ledger_post_gift({", ".join(f"%s::{kind}" for kind in _GIFT.split())})
+"""  # noqa: S608 - constants only
 _gift = attrgetter(
     "id", "fan", "creator", "room", "gift", "count", "coins", "policy", "streak_seq", "at"
 )
