@@ -22,7 +22,7 @@ from tests.adapters.postgres.model_rules_fans import FanRules
 from tests.adapters.postgres.model_rules_gifts import GiftRules
 from tests.adapters.postgres.model_rules_holds import HoldRules
 
-STEPS = {"nightly": 250_000, "brief": 600}
+STEPS = {"nightly": 250_000, "brief": 1_500}
 """Steps of each of the two runs, by Hypothesis's profile."""
 STEPS_IN_CI = 15_000
 HISTORIES = 11
