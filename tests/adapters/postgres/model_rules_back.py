@@ -164,7 +164,7 @@ class BackRules(Machine):
                     made.append(rules.provider_settled(key(name), self.now, bucket, *amounts, name))
             for journal, posted in zip(made, DjangoBook().post(made), strict=True):
                 self.remember(journal, posted.seq)
-        self.settled_upto[bucket] = self.street.postings[bucket]
+        self.settled_upto[bucket] = found.up_to_seq
         for at, code in list(self.street.captured):
             if at == bucket:
                 del self.street.captured[at, code]
