@@ -13,10 +13,9 @@ from django.db import connection, transaction
 
 from largesse.adapters.postgres import book as django_book
 from largesse.adapters.postgres import checks, rollup
+from largesse.adapters.postgres.columns import Row
 from largesse.adapters.postgres.reading import balances, gifts_to_creator, maturing
 from largesse.adapters.postgres.rollup import RollUp, roll_up
-from largesse.adapters.postgres.columns import Row
-from largesse.adapters.postgres.statements import 
 from largesse.earnings.rules import release_at
 from largesse.ledger import rules
 from largesse.money.ids import HolderId
