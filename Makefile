@@ -58,7 +58,7 @@ demo: $(RUNTIME)
 	@$(BIN)/largesse demo $(ARGS)
 
 test: $(TOOLS)
-	@$(BIN)/pytest -n $(JOBS) --dist loadfile $(ARGS)
+	@$(BIN)/pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: $(TOOLS)
 	@echo "ruff"

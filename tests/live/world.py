@@ -25,7 +25,7 @@ from django.conf import settings
 from django.db import connection, transaction
 
 from largesse.adapters.postgres.book import DjangoBook
-from largesse.catalog.models import CoinPackage, Gift, PriceBook
+from largesse.catalog.models import CoinPackage, Gift, PriceBook, SpendPolicy
 from largesse.catalog.services import load_launch_catalogue
 from largesse.earnings.models import SharePolicy
 from largesse.gifting import services, tokens
@@ -155,6 +155,7 @@ class World:
         Holder.objects.filter(id__in=self.holders).delete()
         CoinPackage.objects.all().delete()
         PriceBook.objects.all().delete()
+        SpendPolicy.objects.all().delete()
         Gift.objects.all().delete()
 
 

@@ -24,6 +24,7 @@ STREAKS = LIVE / "tiktok_gifts.jsonl"
 DONATIONS = LIVE / "gdq_donations_2011_2015.csv.gz"
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.data,
     pytest.mark.skipif(not LIVE.is_dir(), reason=f"NO CAPTURES: {LIVE} is not there"),
 ]
