@@ -39,8 +39,9 @@ def run(world_url: str, options: Options, progress: Progress) -> Report:
         company.start_strangers()
         make_world(world_url)
         if {Part.SENDERS, Part.PEERS, Part.PROCESSES} & set(options.parts):
-            company.start_kin()
             with _copied(world_url, _ENGINE) as url:
+                # Some of them look at the engine's tables as soon as they start.
+                company.start_kin()
                 Comparison(url, company, options, progress, report).run()
     if Part.GROWTH in options.parts and options.sizes:
         with _copied(world_url, "empty") as empty, _copied(world_url, "grown") as grown:
