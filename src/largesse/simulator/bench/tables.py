@@ -112,7 +112,7 @@ def summary(report: Report) -> str:
     busy = (
         f"; the load average was {machine['load_average']} before it began, so other work kept "
         "the machine busy: read the ratios"
-        if machine["load_average"] > 1
+        if machine["load_average"] > machine["processors"]
         else ""
     )
     return (

@@ -38,9 +38,9 @@ def default_settings(memory_bytes: int) -> dict[str, str]:
     """Return what suits a small machine; ALTER SYSTEM overrides each of them."""
     memory_mebibytes = memory_bytes // _MEBIBYTE
     return {
-        # An eighth of the memory: web, live and jobs run on the same machine. More than 1 GB gains
-        # nothing for gifts, whose rows are appended, and the fans' rows that are hot fit in less.
-        "shared_buffers": f"{min(max(memory_mebibytes // 8, 64), 1024)}MB",
+        # An eighth of the memory: web, live and jobs run on the same machine. Gifts need little,
+        # since their rows are appended; more keeps pages of old histories at hand.
+        "shared_buffers": f"{min(max(memory_mebibytes // 8, 64), 4096)}MB",
         "effective_cache_size": f"{max(memory_mebibytes // 2, 128)}MB",
         # Huge pages that a container advertises and does not have end the server with SIGBUS.
         "huge_pages": "off",
