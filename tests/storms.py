@@ -4,7 +4,8 @@ Owns how they are raised, on connections and on threads, and how long. Must not 
 Protects one invariant: everybody starts together, and every way in which one ended is counted.
 
 Five rounds of 1,600 gifts each. Journals cost some five times a gift: 1,600 over the five rounds. A
-hundred rounds, and 1,600 of everything in each, with `--hypothesis-profile=nightly`.
+hundred rounds, and 1,600 of everything in each, with `--hypothesis-profile=nightly`; one round with
+`brief`.
 """
 
 from __future__ import annotations
@@ -28,18 +29,21 @@ REQUESTS = 1_600
 Attempt = Callable[[AsyncBook], Awaitable[str]]
 
 
-def _is_nightly() -> bool:
-    return bool(settings.get_current_profile_name() == "nightly")
+_ROUNDS = {"nightly": 100, "brief": 1}
+
+
+def _profile() -> str:
+    return str(settings.get_current_profile_name())
 
 
 def rounds() -> range:
     """The rounds of this run."""
-    return range(100 if _is_nightly() else 5)
+    return range(_ROUNDS.get(_profile(), 5))
 
 
 def journals() -> int:
     """How many journals a round of this run posts."""
-    return REQUESTS if _is_nightly() else REQUESTS // 5
+    return REQUESTS if _profile() == "nightly" else REQUESTS // 5
 
 
 def storm(make: Callable[[int], Sequence[Attempt]]) -> list[Counter[str]]:

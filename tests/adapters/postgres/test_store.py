@@ -343,7 +343,7 @@ def test_lost_connection_is_transient_and_the_retry_takes_effect_once(
 ) -> None:
     async_ledger.post([recharge("r", FAN, 10)])
     cut = rows(
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+        "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity "
         "WHERE datname = current_database() AND pid <> pg_backend_pid()"
     )
     assert cut
