@@ -35,8 +35,16 @@ class GiftCost:
 
     @property
     def money(self) -> str:
-        """Return the real money, one amount per currency: $4.12 + €3.00; empty for nothing."""
-        return " + ".join(show_minor(one.minor, one.asset.code) for one in self.cost)
+        """Return the real money, one amount per currency: $4.12 + €3.00; empty for nothing.
+
+        Coins that cost less than a minor unit were not free: they are said to be under it.
+        """
+        return " + ".join(
+            show_minor(one.minor, one.asset.code)
+            if one.minor
+            else _("under %(money)s") % {"money": show_minor(1, one.asset.code)}
+            for one in self.cost
+        )
 
     @property
     def words(self) -> str:
@@ -76,9 +84,11 @@ class Source:
 
 
 def cost_of_coins(coins: int, bonus: int, cost: Cost) -> GiftCost:
-    """Return a gift's cost with its currencies in order; those that cost nothing are left out."""
-    amounts = (Amount(minor, asset(code)) for code, minor in sorted(cost.items()) if minor)
-    return GiftCost(coins, bonus, tuple(amounts))
+    """Return a gift's cost with its currencies in order; zero is less than a minor unit."""
+    amounts = [Amount(minor, asset(code)) for code, minor in sorted(cost.items()) if code]
+    # Beside an amount of money, the little that another lot added is no news.
+    shown = [amount for amount in amounts if amount.minor] or amounts
+    return GiftCost(coins, bonus, tuple(shown))
 
 
 def quote(wallet: WalletState, lots: list[Lot], coins: int) -> GiftCost | None:
