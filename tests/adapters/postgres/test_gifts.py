@@ -309,3 +309,11 @@ def test_large_batch_of_mixed_fans_equals_one_by_one(book: Driver) -> None:
             assert (result.outcome, result.balance) == ("posted", left[posting.fan])
         else:
             assert (result.outcome, result.balance) == ("insufficient", left[posting.fan])
+
+
+def test_a_fan_who_asks_for_more_than_any_number_spoils_no_batch(book: Driver) -> None:
+    book.post([recharge("r", FAN, 9), recharge("o", FAN + 1, 9)])
+    batch = [gift(f"huge {n}", FAN, 2**62) for n in range(3)]
+    batch += [gift(f"small {n}", FAN + 1, 1) for n in range(3)]
+    found = [(result.outcome, result.balance) for result in book.post_gifts(batch)]
+    assert found == [("insufficient", 9)] * 3 + [("posted", 8), ("posted", 7), ("posted", 6)]

@@ -79,14 +79,16 @@ CREATE FUNCTION ledger_post_able(
 BEGIN
     WITH input AS MATERIALIZED (
         SELECT i.*,
-               sum(i.coins) OVER (PARTITION BY i.bucket, i.fan ORDER BY i.ord)::bigint AS upto,
-               sum(i.coins) OVER (PARTITION BY i.bucket, i.fan)::bigint AS wanted
+               sum(i.coins) OVER (PARTITION BY i.bucket, i.fan ORDER BY i.ord) AS so_far,
+               sum(i.coins) OVER (PARTITION BY i.bucket, i.fan) AS in_all
         FROM unnest(g_bucket, g_id, g_fan, g_creator, g_room, g_gift, g_count, g_coins, g_policy,
                     g_streak, g_at) WITH ORDINALITY
             i (bucket, id, fan, creator, room, gift, count, coins, policy, streak, at, ord)
         WHERE i.fan <> ALL (known)
     ), able AS (
-        SELECT i.*, w.*, i.upto - i.coins AS before,
+        -- What a fan has fits in bigint; what one asks for in all may not.
+        SELECT i.*, w.*, i.in_all::bigint AS wanted, i.so_far::bigint AS upto,
+               i.so_far::bigint - i.coins AS before,
                b.last_seq + row_number() OVER (PARTITION BY i.bucket ORDER BY i.fan, i.ord) AS seq
         FROM input i
         CROSS JOIN LATERAL (
@@ -98,7 +100,7 @@ BEGIN
               AND k.paid_void = 0 AND k.bonus_void = 0 OFFSET 0) w
         CROSS JOIN LATERAL (
             SELECT k.last_seq FROM ledger_bucket k WHERE k.bucket = i.bucket OFFSET 0) b
-        WHERE i.wanted <= w.paid_had + w.bonus_had
+        WHERE i.in_all <= w.paid_had + w.bonus_had
     ), spent AS MATERIALIZED (
         -- How much of the fan's coins in this batch, up to this gift and before it, is bonus.
         SELECT a.*,
